@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What the admin CLI does to a store: blocking, in its own process, on SQLite or Redis.
+#ifndef TP_AUTH_ADMIN_H
+#define TP_AUTH_ADMIN_H
+
+#include "auth/store.h"
+
+struct admin_store;
+
+// Opens the store of a URI for writing (SQLite: created, with its schema, mode 0640, if it is not there). 0 or a negative errno, *why
+// then a text that names what failed, valid until the next call.
+int admin_open(struct admin_store **out, const char *uri, const char **why);
+void admin_close(struct admin_store *s);
+
+// The text for the last call that failed.
+const char *admin_error(const struct admin_store *s);
+
+// 0, -EEXIST, -ENOENT, -EIO. Changes are announced to running servers (Redis: published on turnpike:invalidate).
+int admin_user_add(struct admin_store *s, const char *realm, const struct auth_record *rec);
+int admin_user_get(struct admin_store *s, const char *realm, const void *user, size_t len, struct auth_record *out);
+int admin_user_put(struct admin_store *s, const char *realm, const struct auth_record *rec); // replaces; -ENOENT
+int admin_user_delete(struct admin_store *s, const char *realm, const void *user, size_t len);
+// Calls each for every user of the realm, sorted by name; stops when it returns non-zero, which is then returned.
+int admin_user_list(struct admin_store *s, const char *realm, int (*each)(const struct auth_record *rec, void *arg),
+                    void *arg);
+
+struct admin_secret {
+    char id[17];       // first 16 hex digits of SHA-256 of the secret: what list shows and retire takes
+    char secret[257];
+    int64_t created;
+};
+int admin_secret_add(struct admin_store *s, const char *realm, const char *secret);    // -EEXIST, -ENOSPC beyond AUTH_KEYS_MAX
+int admin_secret_retire(struct admin_store *s, const char *realm, const char *id);     // -ENOENT
+int admin_secret_list(struct admin_store *s, const char *realm, struct admin_secret *out, size_t cap); // the number
+
+#endif

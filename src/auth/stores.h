@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The stores of one worker, asked in the order in which the configuration lists them: first the configuration's own
+// users and secrets, then each URI. The first that knows the user answers. If none knows it but one was unavailable, the
+// answer is "unavailable": nobody is refused for good because a store was away, and nobody is let in.
+#ifndef TP_AUTH_STORES_H
+#define TP_AUTH_STORES_H
+
+#include "auth/store.h"
+
+struct stores_user {
+    const char *name;
+    const char *password; // either this
+    const char *key;      // or MD5(user:realm:password) as 32 hex digits
+};
+
+struct stores_config {
+    const char *realm;
+    const char *const *uris; // "sqlite:/path", "redis://[:password@]host:port/db[?layout=coturn]", "redis+sentinel://..."
+    size_t uri_count;
+    const struct stores_user *users;
+    size_t user_count;
+    const char *const *secrets; // shared secrets (draft-uberti-behave-turn-rest)
+    size_t secret_count;
+    unsigned cache_ttl_ms;   // how long a Redis answer is used without asking again
+    unsigned timeout_ms;     // of one look-up
+    unsigned cache_entries;  // at most; the oldest goes first
+    unsigned max_pending;    // look-ups that wait at once
+};
+
+struct stores;
+
+// Opens all of them; the strings of cfg are borrowed until stores_close. A Redis that is not reachable is logged and retried, an SQLite file
+// that cannot be opened or made is an error. 0 or a negative errno, *why then a static or thread-local text.
+int stores_open(struct stores **out, const struct stores_config *cfg, struct event_base *base, const char **why);
+void stores_close(struct stores *s); // pending look-ups are cancelled
+
+// As store_ops.lookup. now is Unix seconds (for shared-secret user names that carry an expiry).
+struct store_lookup *stores_lookup(struct stores *s, const struct store_query *q, int64_t now, store_done *done, void *arg);
+void stores_cancel(struct stores *s, struct store_lookup *l);
+
+// Checks a URI without opening anything. 0, or -EINVAL with *why saying what is wrong and what is allowed.
+int stores_check_uri(const char *uri, const char **why);
+
+// Whether that host:port is one of the stores' (policy T3 refuses them as peers): calls add for each numeric
+// address that the URIs name. Host names are resolved by the caller at start.
+struct stores_endpoint {
+    char host[256];
+    uint16_t port;
+};
+// The network end points that a URI names, at most cap; the number written.
+size_t stores_endpoints(const char *uri, struct stores_endpoint *out, size_t cap);
+
+#endif

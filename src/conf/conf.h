@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The configuration as an immutable snapshot: parsed, checked, then shared read-only by every worker.
+#ifndef TP_CONF_CONF_H
+#define TP_CONF_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "util/addr.h"
+#include "util/log.h"
+
+enum conf_transport { CONF_UDP, CONF_TCP };
+
+struct conf_listen {
+    enum conf_transport transport;
+    bool any;         // address "*": every address, IPv4 and IPv6
+    struct addr addr; // with the port; family ADDR_NONE when any (the port is still set)
+};
+
+struct conf_external { // 1:1 NAT: what is told to clients instead of a relay address
+    struct addr relay;
+    struct addr external;
+};
+
+struct conf_user {
+    char *name;
+    char *password; // one of the two
+    char *key;      // MD5 key, 32 hex digits
+};
+
+struct conf {
+    char *file;        // where it came from; NULL for --dev
+    bool dev;
+    char *realm;
+    unsigned workers;  // as given; 0: one per CPU
+    char *user, *group; // to run as; NULL: stay
+
+    struct conf_listen *listen;
+    size_t listen_count;
+
+    struct {
+        struct addr *addresses; // port 0. Empty: the address of the default route's interface, found at start
+        size_t address_count;
+        struct conf_external *external;
+        size_t external_count;
+        uint16_t port_min, port_max;
+        struct addr_range *allow, *deny;
+        size_t allow_count, deny_count;
+    } relay;
+
+    struct {
+        char **stores;
+        size_t store_count;
+        struct conf_user *users;
+        size_t user_count;
+        char **secrets;
+        size_t secret_count;
+        unsigned nonce_lifetime; // s
+        char *nonce_key;         // NULL: random at start
+        unsigned cache_ttl;      // s
+        unsigned timeout;        // ms
+        unsigned cache_entries;
+        unsigned max_pending;
+    } auth;
+
+    struct {
+        uint32_t user_allocations, total_allocations;
+        uint32_t permissions, channels;     // of one allocation
+        uint32_t lifetime, lifetime_max;    // s
+        uint32_t unauthenticated_rate;      // answers per second to one source prefix before authentication, 0: no limit
+        uint32_t tcp_connections;           // of one source IP, per worker
+        uint32_t tcp_idle;                  // s until a connection without allocation is closed
+        uint32_t tcp_backlog;               // bytes queued to a receiver that does not read
+    } limits;
+
+    struct {
+        enum log_level level;
+        enum log_format format;
+        char *target;
+    } log;
+};
+
+// One mistake, as the user sees it: "file:line: key: what is wrong, what is allowed".
+struct conf_errors {
+    char *text;   // one line each, newline-terminated; NULL when there are none
+    unsigned count;
+};
+
+// A `key=value` from the command line that overrides the file; key is the dotted path ("log.level").
+struct conf_override {
+    const char *key;
+    const char *value;
+};
+
+// Loads and checks a file (NULL: defaults, as --dev starts from) with overrides. NULL with errors filled on any mistake: all of
+// them are reported, not the first. Free errors->text with free().
+struct conf *conf_load(const char *file, bool dev, const struct conf_override *overrides, size_t override_count,
+                       struct conf_errors *errors);
+// The same from memory; name stands for the file in messages. For tests and the fuzzer.
+struct conf *conf_load_text(const char *text, const char *name, bool dev, const struct conf_override *overrides,
+                            size_t override_count, struct conf_errors *errors);
+void conf_free(struct conf *c);
+
+// Writes the whole configuration with every default filled in, in the file's own syntax, commented from the schema. Secrets are
+// shown as "<hidden>".
+void conf_print(const struct conf *c, FILE *out);
+
+// Writes the schema as the manual's option list (mdoc), so that an option is described in one place only.
+void conf_print_manual(FILE *out);
+
+#endif

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Allocations, their permissions and channels: the state that RFC 8656 speaks of, and what a relayed packet looks up in it.
+// The structs are open because the packet path reads them; only turn/ changes them.
+#ifndef TP_TURN_ALLOCATION_H
+#define TP_TURN_ALLOCATION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/addr.h"
+
+enum turn_transport { TURN_UDP, TURN_TCP, TURN_TLS, TURN_DTLS };
+
+// The 5-tuple. Zero-padded: hashed and compared as bytes.
+struct turn_tuple {
+    struct addr client;
+    struct addr local; // address that the client sent to
+    uint8_t transport; // enum turn_transport
+    uint8_t zero[7];
+};
+
+struct quota_user;
+struct turn_permissions; // private to turn/permission.c
+struct turn_channels;    // private to turn/channel.c
+
+// One relayed transport address.
+struct turn_relay {
+    void *socket;        // the worker's; NULL: none of this family
+    struct addr relayed; // as told to the client: the external address where one is mapped
+};
+
+struct turn_allocation {
+    // Touched by every packet.
+    struct turn_allocation *next; // in the hash chain
+    struct turn_tuple tuple;
+    void *link;                   // the worker's: the client's stream or the listener it came by
+    struct turn_permissions *permissions;
+    struct turn_channels *channels;
+    int64_t expires_ms;           // monotonic
+    struct turn_relay relay[2];   // [0] IPv4, [1] IPv6
+    uint64_t sent_packets, sent_bytes;         // client to peer, payload
+    uint64_t received_packets, received_bytes; // peer to client
+    // Touched by requests.
+    struct quota_user *user;
+    uint64_t session;             // for logs
+    uint8_t txid[12];             // of the Allocate that made it: a retransmission gets the same answer
+    uint32_t lifetime;            // seconds, as last answered
+    int64_t created_ms;
+    struct turn_allocation *wheel_next, **wheel_prev;
+};
+
+// A channel binding (RFC 8656 section 12).
+struct turn_channel {
+    struct addr peer;
+    int64_t expires_ms;
+    uint16_t number;
+};
+
+// The live binding of a number, or of a peer; NULL when there is none or it has expired.
+const struct turn_channel *turn_channel_by_number(const struct turn_allocation *a, uint16_t number, int64_t now_ms);
+const struct turn_channel *turn_channel_by_peer(const struct turn_allocation *a, const struct addr *peer, int64_t now_ms);
+
+// Whether a live permission covers the IP of that peer (RFC 8656 section 9).
+bool turn_permission_covers(const struct turn_allocation *a, const struct addr *peer, int64_t now_ms);
+
+static inline unsigned turn_relay_index(uint8_t family)
+{
+    return family == ADDR_IPV6;
+}
+
+#endif
