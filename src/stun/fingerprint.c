@@ -48,11 +48,3 @@ uint32_t stun_fingerprint(const void *data, size_t len)
         crc = crc >> 8 ^ crc_table[(crc ^ p[i]) & 0xff];
     return ~crc ^ FINGERPRINT_XOR;
 }
-
-void stun_put_fingerprint(struct stun_writer *w)
-{
-    stun_set_length(w, 8);
-    if (!w->c.ok)
-        return;
-    stun_put_u32(w, STUN_ATTR_FINGERPRINT, stun_fingerprint(w->c.base, w->c.pos));
-}

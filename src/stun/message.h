@@ -49,7 +49,8 @@ struct stun_msg {
     uint16_t integrity256;   // MESSAGE-INTEGRITY-SHA256
     uint16_t fingerprint;
     size_t attrs_end;        // ordinary attributes lie in [20, attrs_end): what follows an integrity attribute is
-                             // ignored (RFC 8489 14.5, 14.6), but for the other one and FINGERPRINT
+                             // ignored (RFC 8489 14.5, 14.6), but for MESSAGE-INTEGRITY-SHA256 behind
+                             // MESSAGE-INTEGRITY, and FINGERPRINT
 };
 
 struct stun_attr {
@@ -68,7 +69,7 @@ enum stun_parse {
 // Takes a whole datagram or a whole frame of a stream. Checks: the two zero bits, length a multiple of 4 and equal
 // to what is there, each attribute inside the message, known attributes within the lengths of the table (an
 // integrity attribute of a wrong length is malformed), FINGERPRINT last and right (a wrong one is NOT_STUN,
-// RFC 8489 7.3). Never reads past len; no alignment is asked.
+// RFC 8489 7.3). More than 65535 bytes are malformed. Never reads past len; no alignment is asked.
 enum stun_parse stun_parse(struct stun_msg *msg, const void *data, size_t len);
 
 // First attribute of a type among the ordinary ones; true and *out set, or false.

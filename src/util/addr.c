@@ -261,7 +261,8 @@ int addr_range_parse(struct addr_range *out, const char *text, const char **why)
 bool addr_range_contains(const struct addr_range *r, const struct addr *a)
 {
     size_t n = addr_ip_len(a);
-    // memcmp on network order compares whole numbers; byte by byte would not (10.0.1.200-10.0.2.10).
+    // memcmp on network order compares whole numbers; byte by byte would not
+    // (10.0.1.200-10.0.2.10).
     return n && a->family == r->family && memcmp(a->ip, r->first, n) >= 0 &&
            memcmp(a->ip, r->last, n) <= 0;
 }

@@ -148,7 +148,8 @@ int utf8_valid(const void *data, size_t len)
             more = 3;
         else
             return 0;
-        // RFC 3629 section 4: what keeps out overlong forms, surrogates and everything over U+10FFFF.
+        // RFC 3629 section 4: what keeps out overlong forms, surrogates and everything over
+        // U+10FFFF.
         if (c == 0xe0)
             low = 0xa0;
         else if (c == 0xed)

@@ -47,8 +47,8 @@ int log_level_parse(const char *name)
     return -1;
 }
 
-// systemd.exec(5): JOURNAL_STREAM is inherited by children whose output goes elsewhere, so the device and
-// inode it names have to be compared.
+// systemd.exec(5): JOURNAL_STREAM is inherited by children whose output goes elsewhere, so the
+// device and inode it names have to be compared.
 static bool is_journal(int fd)
 {
     const char *stream = getenv("JOURNAL_STREAM");
@@ -169,8 +169,8 @@ __attribute__((format(printf, 2, 3))) static void line_printf(struct line *l, co
         line_put(l, part, (size_t)n < sizeof(part) ? (size_t)n : sizeof(part) - 1);
 }
 
-// Length of the printable UTF-8 character at p, or 0 for a byte that has to be escaped: one that is not UTF-8, or
-// a control character, of which U+0080 to U+009F make terminals act too.
+// Length of the printable UTF-8 character at p, or 0 for a byte that has to be escaped: one that is
+// not UTF-8, or a control character, of which U+0080 to U+009F make terminals act too.
 static size_t printable(const char *p, size_t left)
 {
     unsigned char c = (unsigned char)*p;

@@ -19,8 +19,8 @@ void rand_bytes(void *buf, size_t len)
     }
 }
 
-// Lemire, "Fast random integer generation in an interval": the high half of a product is uniform once
-// the few low halves that would favour some results are thrown away.
+// Lemire, "Fast random integer generation in an interval": the high half of a product is uniform
+// once the few low halves that would favour some results are thrown away.
 uint32_t rand_uniform(uint32_t bound)
 {
     uint32_t x;

@@ -12,8 +12,8 @@ bool rate_take(struct rate *r, uint32_t per_second, uint32_t burst, uint32_t cos
         r->last_ms = now_ms ? now_ms : 1;
     } else if (now_ms > r->last_ms) {
         uint64_t ms = (uint64_t)now_ms - (uint64_t)r->last_ms;
-        // One token a second is one thousandth a millisecond. Compared before it is multiplied, since
-        // the product of a long idle time may not fit.
+        // One token a second is one thousandth a millisecond. Compared before it is multiplied,
+        // since the product of a long idle time may not fit.
         uint64_t room = full > r->tokens_milli ? full - r->tokens_milli : 0;
         if (per_second && ms > room / per_second)
             r->tokens_milli = full;
