@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A minimal TAP runner: the functions named test_* of the calling module, in the order in which they are written."""
+
+import os
+import signal
+import sys
+import traceback
+
+TIME_LIMIT = 60
+SANITIZED = os.environ.get("TP_SANITIZER", "no") not in ("", "no")
+SLOW = 4 if SANITIZED else 1  # how much more time a sanitized daemon gets
+
+_cleanups = []
+_logs = []
+
+
+class Skip(Exception):
+    """Raised by a test that cannot run here; says why."""
+
+
+class TimeLimit(BaseException):
+    """The test took too long. No Exception, so that no test catches it by chance."""
+
+
+def diag(text):
+    for line in str(text).splitlines() or [""]:
+        print("# " + line, flush=True)
+
+
+def cleanup(fn):
+    """Has fn called when the running test ends, last one first."""
+    _cleanups.append(fn)
+    return fn
+
+
+def on_failure(fn):
+    """fn gives lines to print when the running test fails."""
+    _logs.append(fn)
+
+
+def limit(seconds):
+    """Decorator: a time limit of its own."""
+    def wrap(fn):
+        fn.time_limit = seconds
+        return fn
+    return wrap
+
+
+def equal(got, want, what="value"):
+    if got != want:
+        raise AssertionError("%s is %r, expected %r" % (what, got, want))
+
+
+def check(condition, what):
+    if not condition:
+        raise AssertionError(what)
+
+
+def _alarm(*_):
+    raise TimeLimit()
+
+
+def _terminate(*_):
+    sys.exit(1)
+
+
+def _clean():
+    while _cleanups:
+        fn = _cleanups.pop()
+        try:
+            fn()
+        except Exception:
+            diag("cleanup: " + traceback.format_exc())
+
+
+def _run(fn):
+    """None when it passed, else (kind, text)."""
+    seconds = getattr(fn, "time_limit", TIME_LIMIT) * SLOW
+    signal.alarm(seconds)
+    try:
+        fn()
+        return None
+    except Skip as why:
+        return ("skip", str(why))
+    except TimeLimit:
+        return ("fail", "no end after %d s\n%s" % (seconds, traceback.format_exc()))
+    except Exception:
+        return ("fail", traceback.format_exc())
+    finally:
+        signal.alarm(0)
+
+
+def main(module=None):
+    """Runs them all; the exit code is for those who start a file by hand."""
+    module = module or sys.modules["__main__"]
+    tests = [(name, fn) for name, fn in vars(module).items() if name.startswith("test_") and callable(fn)]
+    wanted = sys.argv[1:]
+    if wanted:
+        tests = [t for t in tests if t[0] in wanted or t[0][5:] in wanted]
+    signal.signal(signal.SIGALRM, _alarm)
+    signal.signal(signal.SIGTERM, _terminate)
+    print("1..%d" % len(tests), flush=True)
+    failed = 0
+    for number, (name, fn) in enumerate(tests, 1):
+        title = (fn.__doc__ or name).strip().splitlines()[0].replace("#", "no. ")
+        result = None
+        try:
+            result = _run(fn)
+            if result and result[0] == "fail":
+                failed += 1
+                diag(result[1])
+                for log in _logs:
+                    diag(log())
+        finally:
+            _clean()
+            _logs.clear()
+        if result is None:
+            print("ok %d - %s" % (number, title), flush=True)
+        elif result[0] == "skip":
+            print("ok %d - %s # SKIP %s" % (number, title, result[1]), flush=True)
+        else:
+            print("not ok %d - %s" % (number, title), flush=True)
+    sys.exit(1 if failed else 0)
