@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// A headless Chromium with a fake camera, the page that it opens, and the carrier between two pages.
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import http from 'node:http';
+import { once } from 'node:events';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+const FILES = {
+  '/': ['page.html', 'text/html'],
+  '/peer.js': ['peer.js', 'text/javascript'],
+};
+const FLAGS = [
+  '--headless',
+  // It opens our own page only, and neither root nor most containers can have its sandbox.
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--use-fake-device-for-media-stream',
+  '--use-fake-ui-for-media-stream',
+  // Without it no candidate is gathered on the only interface that these tests use.
+  '--allow-loopback-in-peer-connection',
+];
+
+// A page needs a secure context for the camera: http on 127.0.0.1 is one.
+async function serve() {
+  const server = http.createServer((request, response) => {
+    const [name, type] = FILES[request.url] ?? [];
+    if (!name) return response.writeHead(404).end();
+    return response.writeHead(200, { 'Content-Type': `${type}; charset=utf-8` }).end(readFileSync(path.join(here, name)));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return server;
+}
+
+export class Browser {
+  static async start(playwright, executablePath) {
+    const self = new Browser();
+    self.folder = mkdtempSync(path.join(os.tmpdir(), 'turnpike-browser-'));
+    self.server = await serve();
+    // HOME and TMPDIR: the profile, caches and crash reports all go with our folder.
+    const env = { ...process.env, HOME: self.folder, TMPDIR: self.folder };
+    delete env.TP_SANITIZER;
+    self.browser = await playwright.chromium.launch({ executablePath, args: FLAGS, env, timeout: 60000 });
+    return self;
+  }
+
+  // A page of its own context. onSignal gets what the page has for the other end.
+  async page(onSignal, onProblem) {
+    const context = await this.browser.newContext();
+    const page = await context.newPage();
+    page.on('pageerror', (error) => onProblem(`page: ${error}`));
+    page.on('console', (message) => onProblem(`console: ${message.text()}`));
+    await page.exposeFunction('signal', onSignal);
+    await page.goto(`http://127.0.0.1:${this.server.address().port}/`);
+    return page;
+  }
+
+  async close() {
+    await this.browser?.close();
+    this.server.closeAllConnections();
+    this.server.close();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}

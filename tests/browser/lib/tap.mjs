@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// TAP for automake's driver: the plan first, one line a test, what went wrong as comments.
+// A test that throws fails, and so does what was planned and never ran.
+
+let planned = 0;
+let done = 0;
+let failed = 0;
+
+export function plan(count) {
+  planned = count;
+  console.log(`1..${count}`);
+}
+
+export function skipAll(reason) {
+  console.log(`1..0 # SKIP ${reason}`);
+  process.exit(0);
+}
+
+export function comment(text) {
+  for (const line of String(text).trimEnd().split('\n')) console.log(`# ${line}`);
+}
+
+export function report(ok, name) {
+  done += 1;
+  if (!ok) failed += 1;
+  console.log(`${ok ? 'ok' : 'not ok'} ${done} - ${name}`);
+  return ok;
+}
+
+// Runs body: true or undefined is ok, false or an exception is not.
+export async function test(name, body) {
+  try {
+    return report((await body()) !== false, name);
+  } catch (error) {
+    comment(error.stack ?? error);
+    return report(false, name);
+  }
+}
+
+// Tests that stand on the first: when it fails, so do the others, untried.
+export async function chain(tests) {
+  let standing = true;
+  for (const [index, [name, body]] of tests.entries()) {
+    if (!standing) report(false, `${name} (not tried)`);
+    else if (!(await test(name, body)) && index === 0) standing = false;
+  }
+}
+
+export function finish() {
+  process.exitCode = failed || done !== planned ? 1 : 0;
+}
