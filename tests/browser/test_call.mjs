@@ -87,8 +87,8 @@ async function main() {
     }
   } finally {
     await browser.close();
-    const { code, signal } = await daemon.stop();
-    tap.report(code === 0, 'the daemon ends by SIGTERM with exit code 0');
+    const { code, signal, clean } = await daemon.stop();
+    tap.report(code === 0 && clean, 'the daemon ends by SIGTERM with exit code 0');
     tap.comment(`exit code ${code}, signal ${signal}\n${daemon.log}`);
   }
   tap.finish();

@@ -85,7 +85,7 @@ export class Daemon {
     return { urls: `turn:${HOST}:${this.port}?transport=${transport}`, username: 'user', credential };
   }
 
-  // Ends it by SIGTERM; what it said in leaving: { code, signal }.
+  // Ends it by SIGTERM: { code, signal, clean }, the last one false after a sanitizer's report.
   async stop() {
     if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill('SIGTERM');
     const ended = await Promise.race([this.exited, sleep(STOP_MS, null, { ref: false })]);
@@ -94,7 +94,8 @@ export class Daemon {
       await this.exited;
     }
     rmSync(this.folder, { recursive: true, force: true });
-    return { code: this.child.exitCode, signal: this.child.signalCode };
+    const clean = !/Sanitizer|runtime error:/.test(this.output);
+    return { code: this.child.exitCode, signal: this.child.signalCode, clean };
   }
 
   async #start() {

@@ -107,8 +107,8 @@ async function main() {
   try {
     for (const transport of transports) await call(daemon, transport);
   } finally {
-    const { code, signal } = await daemon.stop();
-    tap.report(code === 0, 'the daemon ends by SIGTERM with exit code 0');
+    const { code, signal, clean } = await daemon.stop();
+    tap.report(code === 0 && clean, 'the daemon ends by SIGTERM with exit code 0');
     tap.comment(`exit code ${code}, signal ${signal}\n${daemon.log}`);
   }
   tap.finish();
