@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The allocations of one worker: a hash table by 5-tuple, and a wheel of seconds that finds the
+// expired ones.
+#include <stdlib.h>
+#include <string.h>
+
+#include "turn/internal.h"
+#include "util/rand.h"
+
+#define BUCKETS_MIN 64
+
+_Static_assert(sizeof(struct turn_tuple) == 56,
+               "struct turn_tuple is compared and hashed as bytes");
+
+struct turn_server *turn_server_new(const struct turn_ops *ops, void *arg, struct quota *quota,
+                                    uint8_t worker)
+{
+    struct turn_server *s = calloc(1, sizeof(*s));
+    if (!s)
+        return NULL;
+    s->bucket = calloc(BUCKETS_MIN, sizeof(struct turn_allocation *));
+    if (!s->bucket) {
+        free(s);
+        return NULL;
+    }
+    s->bucket_count = BUCKETS_MIN;
+    s->ops = *ops;
+    s->arg = arg;
+    s->quota = quota;
+    s->worker = worker;
+    rand_bytes(&s->key, sizeof(s->key));
+    rand_bytes(&s->next_session, sizeof(s->next_session));
+    return s;
+}
+
+void turn_server_free(struct turn_server *s)
+{
+    if (!s)
+        return;
+    for (size_t i = 0; i < s->bucket_count; i++)
+        while (s->bucket[i])
+            allocation_end(s, s->bucket[i], TURN_EVENT_CLOSED);
+    free(s->bucket);
+    free(s);
+}
+
+void turn_server_configure(struct turn_server *s, const struct turn_config *cfg)
+{
+    s->cfg = cfg;
+}
+
+size_t turn_server_count(const struct turn_server *s)
+{
+    return s->count;
+}
+
+static size_t bucket_of(const struct turn_server *s, size_t bucket_count,
+                        const struct turn_tuple *tuple)
+{
+    return siphash(&s->key, tuple, sizeof(*tuple)) & (bucket_count - 1);
+}
+
+static struct turn_allocation **find(struct turn_server *s, const struct turn_tuple *tuple)
+{
+    struct turn_allocation **at = &s->bucket[bucket_of(s, s->bucket_count, tuple)];
+    while (*at && memcmp(&(*at)->tuple, tuple, sizeof(*tuple)) != 0)
+        at = &(*at)->next;
+    return at;
+}
+
+struct turn_allocation *turn_server_find(struct turn_server *s, const struct turn_tuple *tuple,
+                                         int64_t now_ms)
+{
+    struct turn_allocation *a = *find(s, tuple);
+    return a && now_ms < a->expires_ms ? a : NULL;
+}
+
+struct turn_allocation *allocation_take(struct turn_server *s, const struct turn_tuple *tuple,
+                                        int64_t now_ms)
+{
+    struct turn_allocation *a = *find(s, tuple);
+    if (a && now_ms >= a->expires_ms) {
+        allocation_end(s, a, TURN_EVENT_EXPIRED);
+        a = NULL;
+    }
+    return a;
+}
+
+// Without memory the chains get longer, nothing else.
+static void grow(struct turn_server *s)
+{
+    size_t count = s->bucket_count * 2;
+    struct turn_allocation **bucket = calloc(count, sizeof(struct turn_allocation *));
+    if (!bucket)
+        return;
+    for (size_t i = 0; i < s->bucket_count; i++) {
+        for (struct turn_allocation *a = s->bucket[i], *next; a; a = next) {
+            size_t to = bucket_of(s, count, &a->tuple);
+            next = a->next;
+            a->next = bucket[to];
+            bucket[to] = a;
+        }
+    }
+    free(s->bucket);
+    s->bucket = bucket;
+    s->bucket_count = count;
+}
+
+static void wheel_put(struct turn_server *s, struct turn_allocation *a)
+{
+    struct turn_allocation **slot = &s->wheel[(uint64_t)a->expires_ms / 1000 % WHEEL_SLOTS];
+    a->wheel_next = *slot;
+    a->wheel_prev = slot;
+    if (*slot)
+        (*slot)->wheel_prev = &a->wheel_next;
+    *slot = a;
+}
+
+static void wheel_take(struct turn_allocation *a)
+{
+    *a->wheel_prev = a->wheel_next;
+    if (a->wheel_next)
+        a->wheel_next->wheel_prev = a->wheel_prev;
+}
+
+struct turn_allocation *allocation_new(struct turn_server *s, const struct turn_input *in)
+{
+    struct allocation_box *box = calloc(1, sizeof(*box));
+    if (!box)
+        return NULL;
+    struct turn_allocation *a = &box->a;
+    a->tuple = *in->tuple;
+    a->link = in->link;
+    a->created_ms = in->now_ms;
+    a->session = (uint64_t)s->worker << 56 | (s->next_session++ & UINT64_C(0x00ffffffffffffff));
+    return a;
+}
+
+void allocation_free(struct turn_server *s, struct turn_allocation *a, bool close_relays)
+{
+    if (close_relays)
+        s->ops.relay_close(s->arg, a);
+    quota_release(s->quota, a->user);
+    channels_free(a);
+    permissions_free(a);
+    free(allocation_box(a));
+}
+
+void allocation_link(struct turn_server *s, struct turn_allocation *a, int64_t now_ms)
+{
+    if (s->count >= s->bucket_count)
+        grow(s);
+    if (s->count == 0)
+        s->swept_s = now_ms / 1000;
+    struct turn_allocation **at = &s->bucket[bucket_of(s, s->bucket_count, &a->tuple)];
+    a->next = *at;
+    *at = a;
+    wheel_put(s, a);
+    s->count++;
+}
+
+void allocation_extend(struct turn_server *s, struct turn_allocation *a, int64_t expires_ms)
+{
+    wheel_take(a);
+    a->expires_ms = expires_ms;
+    wheel_put(s, a);
+}
+
+void allocation_end(struct turn_server *s, struct turn_allocation *a, enum turn_event event)
+{
+    struct turn_event_info info = {.event = event, .tuple = &a->tuple, .allocation = a};
+    info.user = a->user->name;
+    info.user_len = a->user->name_len;
+    s->ops.event(s->arg, &info);
+    *find(s, &a->tuple) = a->next;
+    wheel_take(a);
+    s->count--;
+    allocation_free(s, a, true);
+}
+
+void turn_allocation_close(struct turn_server *s, struct turn_allocation *a)
+{
+    allocation_end(s, a, TURN_EVENT_CLOSED);
+}
+
+void turn_server_sweep(struct turn_server *s, int64_t now_ms)
+{
+    int64_t now_s = now_ms / 1000;
+    int64_t from = s->swept_s;
+
+    if (now_s - from >= WHEEL_SLOTS)
+        from = now_s - WHEEL_SLOTS + 1;
+    // The second that the last sweep ended in is looked at again: some of it was still to come.
+    for (int64_t t = from; t <= now_s; t++) {
+        struct turn_allocation *next;
+        for (struct turn_allocation *a = s->wheel[(uint64_t)t % WHEEL_SLOTS]; a; a = next) {
+            next = a->wheel_next;
+            if (now_ms >= a->expires_ms)
+                allocation_end(s, a, TURN_EVENT_EXPIRED);
+        }
+    }
+    s->swept_s = now_s;
+}
+
+void turn_server_each(struct turn_server *s, bool (*each)(struct turn_allocation *a, void *arg),
+                      void *arg)
+{
+    for (size_t i = 0; i < s->bucket_count; i++) {
+        struct turn_allocation *next;
+        for (struct turn_allocation *a = s->bucket[i]; a; a = next) {
+            next = a->next;
+            if (!each(a, arg))
+                return;
+        }
+    }
+}
+
+void tombstone_put(struct turn_server *s, const struct turn_tuple *tuple, const uint8_t *txid,
+                   int64_t now_ms)
+{
+    struct tombstone *t = &s->tombstone[s->next_tombstone++ % TOMBSTONES];
+    t->tuple = *tuple;
+    memcpy(t->txid, txid, sizeof(t->txid));
+    t->until_ms = now_ms + TOMBSTONE_MS;
+}
+
+bool tombstone_find(const struct turn_server *s, const struct turn_tuple *tuple,
+                    const uint8_t *txid, int64_t now_ms)
+{
+    for (size_t i = 0; i < TOMBSTONES; i++) {
+        const struct tombstone *t = &s->tombstone[i];
+        if (now_ms < t->until_ms && memcmp(t->txid, txid, sizeof(t->txid)) == 0 &&
+            memcmp(&t->tuple, tuple, sizeof(*tuple)) == 0)
+            return true;
+    }
+    return false;
+}

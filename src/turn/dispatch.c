@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// From bytes to the file of a method: the checks that all messages share, in the order of RFC
+// 8489 6.3.
+#include <string.h>
+
+#include "turn/internal.h"
+
+#define UNKNOWN_MAX 128 // types listed in a 420 answer
+
+struct method {
+    uint16_t method;
+    bool authenticated;
+    turn_handler *handle;
+};
+
+static const struct method requests[] = {
+    {STUN_BINDING, false, turn_handle_binding},
+    {STUN_ALLOCATE, true, turn_handle_allocate},
+    {STUN_REFRESH, true, turn_handle_refresh},
+    {STUN_CREATE_PERMISSION, true, turn_handle_create_permission},
+    {STUN_CHANNEL_BIND, true, turn_handle_channel_bind},
+};
+
+// What this server understands. An attribute that is understood but not expected in a message is
+// ignored, as RFC 8489 6.3 says, so that one list serves all methods.
+static bool understood(uint16_t method, uint16_t type)
+{
+    switch (type) {
+    case STUN_ATTR_USERNAME:
+    case STUN_ATTR_USERHASH:
+    case STUN_ATTR_REALM:
+    case STUN_ATTR_NONCE:
+    case STUN_ATTR_PASSWORD_ALGORITHM:
+    case STUN_ATTR_MESSAGE_INTEGRITY:
+    case STUN_ATTR_MESSAGE_INTEGRITY_SHA256:
+    // Of answers: meaningless in a request, but known.
+    case STUN_ATTR_MAPPED_ADDRESS:
+    case STUN_ATTR_XOR_MAPPED_ADDRESS:
+    case STUN_ATTR_ERROR_CODE:
+    case STUN_ATTR_UNKNOWN_ATTRIBUTES:
+        return true;
+    case STUN_ATTR_CHANNEL_NUMBER:
+    case STUN_ATTR_LIFETIME:
+    case STUN_ATTR_XOR_PEER_ADDRESS:
+    case STUN_ATTR_DATA:
+    case STUN_ATTR_XOR_RELAYED_ADDRESS:
+    case STUN_ATTR_REQUESTED_ADDRESS_FAMILY:
+    case STUN_ATTR_EVEN_PORT:
+    case STUN_ATTR_REQUESTED_TRANSPORT:
+    case STUN_ATTR_DONT_FRAGMENT:
+    case STUN_ATTR_RESERVATION_TOKEN:
+        return true;
+    case STUN_ATTR_CHANGE_REQUEST:
+        return method == STUN_BINDING; // judged there
+    default:
+        return false;
+    }
+}
+
+int turn_require_allocation(struct turn_request *r)
+{
+    const struct turn_allocation *a = r->allocation;
+    if (!a)
+        return 437;
+    if (a->user->name_len != r->grant.user_len ||
+        memcmp(a->user->name, r->grant.user, r->grant.user_len) != 0)
+        return 441;
+    return 0;
+}
+
+void turn_report(struct turn_request *r, enum turn_event event, const struct addr *peer,
+                 uint16_t channel)
+{
+    struct turn_event_info info = {
+        .event = event,
+        .tuple = r->in->tuple,
+        .allocation = r->allocation,
+        .peer = peer,
+        .channel = channel,
+        .method = r->msg.method,
+    };
+    if (r->allocation) {
+        info.user = r->allocation->user->name;
+        info.user_len = r->allocation->user->name_len;
+    }
+    r->server->ops.event(r->server->arg, &info);
+}
+
+bool turn_peer_allowed(struct turn_request *r, const struct addr *peer)
+{
+    enum policy_verdict verdict = policy_check_peer(r->server->cfg->policy, peer);
+    if (verdict == POLICY_ALLOW)
+        return true;
+    struct turn_event_info info = {
+        .event = TURN_EVENT_PEER_REFUSED,
+        .tuple = r->in->tuple,
+        .allocation = r->allocation,
+        .peer = peer,
+        .method = r->msg.method,
+        .code = 403,
+        .verdict = verdict,
+        .user = r->allocation->user->name,
+        .user_len = r->allocation->user->name_len,
+    };
+    r->server->ops.event(r->server->arg, &info);
+    return false;
+}
+
+// The answer of the store, when the request comes the second time.
+struct store_answer {
+    enum store_status status;
+    const struct auth_record *record;
+};
+
+static enum auth_step authenticate(struct turn_request *r, const struct store_answer *answer,
+                                   struct auth_reject *reject)
+{
+    const struct auth_config *cfg = r->server->cfg->auth;
+    const struct turn_input *in = r->in;
+    struct auth_request req;
+    enum auth_step step = auth_begin(cfg, &r->msg, &in->tuple->client, in->unix_time, &req, reject);
+
+    if (step != AUTH_LOOKUP)
+        return step;
+    if (!answer) {
+        r->out->query = req.query;
+        return AUTH_LOOKUP;
+    }
+    step = auth_finish(cfg, &r->msg, &req, answer->status, answer->record, in->unix_time, &r->grant,
+                       reject);
+    r->authenticated = step == AUTH_OK;
+    return step;
+}
+
+static enum turn_action handle_request(struct turn_request *r, const struct store_answer *answer)
+{
+    const struct method *m = NULL;
+    struct auth_reject reject;
+    uint16_t unknown[UNKNOWN_MAX];
+    size_t count;
+
+    for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++)
+        if (requests[i].method == r->msg.method)
+            m = &requests[i];
+    // RFC 8489 11: without the cookie it is a Binding request of RFC 3489 or no STUN at all.
+    if (r->msg.classic && (!m || m->method != STUN_BINDING))
+        return TURN_DROP;
+    if (!m)
+        return reply_error(r, 400);
+    // RFC 8489 6.3: first the authentication mechanism's checks ...
+    if (m->authenticated) {
+        switch (authenticate(r, answer, &reject)) {
+        case AUTH_OK:
+            break;
+        case AUTH_LOOKUP:
+            return TURN_LOOKUP;
+        case AUTH_REJECT:
+            return reply_auth(r, &reject);
+        }
+        r->allocation = allocation_take(r->server, r->in->tuple, r->in->now_ms);
+    }
+    // ... then unknown attributes (6.3.1), then the method.
+    count = stun_unknown_required(&r->msg, understood, unknown, UNKNOWN_MAX);
+    if (count)
+        return reply_unknown(r, unknown, count);
+    return m->handle(r);
+}
+
+// RFC 8489 6.3.2: an indication is never answered, and dropped for whatever is wrong with it.
+static enum turn_action handle_indication(struct turn_request *r)
+{
+    uint16_t unknown;
+    if (r->msg.classic || r->msg.method != STUN_SEND)
+        return TURN_DROP;
+    if (stun_unknown_required(&r->msg, understood, &unknown, 1))
+        return TURN_DROP;
+    return turn_handle_send(r);
+}
+
+static enum turn_action process(struct turn_server *s, const struct turn_input *in,
+                                const struct store_answer *answer, struct turn_output *out)
+{
+    struct turn_request r = {.server = s, .in = in, .out = out};
+    enum stun_parse parse = stun_parse(&r.msg, in->data, in->len);
+
+    out->reply_len = 0;
+    out->allocation = NULL;
+    if (parse == STUN_PARSE_NOT_STUN)
+        return TURN_DROP;
+    if (parse == STUN_PARSE_MALFORMED) {
+        if (r.msg.class_ != STUN_REQUEST || (r.msg.classic && r.msg.method != STUN_BINDING))
+            return TURN_DROP;
+        return reply_error(&r, 400);
+    }
+    switch (r.msg.class_) {
+    case STUN_REQUEST:
+        return handle_request(&r, answer);
+    case STUN_INDICATION:
+        return handle_indication(&r);
+    default:
+        return TURN_DROP; // this server asks nobody
+    }
+}
+
+enum turn_action turn_server_input(struct turn_server *s, const struct turn_input *in,
+                                   struct turn_output *out)
+{
+    return process(s, in, NULL, out);
+}
+
+enum turn_action turn_server_resume(struct turn_server *s, const struct turn_input *in,
+                                    enum store_status status, const struct auth_record *rec,
+                                    struct turn_output *out)
+{
+    struct store_answer answer = {status, rec};
+    return process(s, in, &answer, out);
+}

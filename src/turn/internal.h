@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What the files of turn/ share with each other and with nobody else.
+#ifndef TP_TURN_INTERNAL_H
+#define TP_TURN_INTERNAL_H
+
+#include "turn/server.h"
+#include "util/siphash.h"
+
+#define PERMISSION_LIFETIME_MS (300 * 1000) // RFC 8656 9
+#define CHANNEL_LIFETIME_MS (600 * 1000)    // RFC 8656 12
+
+// One slot a second; an allocation that lives longer than a round is passed over until its time
+// comes.
+#define WHEEL_SLOTS 4096
+
+// Deletions that a client may ask for again because the answer was lost.
+#define TOMBSTONES 256
+#define TOMBSTONE_MS (40 * 1000) // as long as a client retransmits, RFC 8489 6.2.1
+
+struct tombstone {
+    struct turn_tuple tuple;
+    uint8_t txid[STUN_TXID_LEN];
+    int64_t until_ms;
+};
+
+struct turn_server {
+    struct turn_ops ops;
+    void *arg;
+    const struct turn_config *cfg;
+    struct quota *quota;
+    struct siphash_key key;
+    uint64_t next_session; // low 56 bits; the worker's number is above
+    uint8_t worker;
+    struct turn_allocation **bucket;
+    size_t bucket_count; // a power of two
+    size_t count;
+    int64_t swept_s; // the second that the last sweep ended in
+    struct turn_allocation *wheel[WHEEL_SLOTS];
+    struct tombstone tombstone[TOMBSTONES];
+    unsigned next_tombstone;
+};
+
+// One message on its way through the server.
+struct turn_request {
+    struct turn_server *server;
+    const struct turn_input *in;
+    struct turn_output *out;
+    struct stun_msg msg;
+    bool authenticated;
+    struct auth_grant grant;            // when authenticated
+    struct turn_allocation *allocation; // of the 5-tuple, or NULL
+    struct stun_writer w;
+};
+
+// --- dispatch.c ---
+typedef enum turn_action turn_handler(struct turn_request *r);
+
+// The 5-tuple must have an allocation, and it must be the user's (RFC 8656 5): 0, 437 or 441.
+int turn_require_allocation(struct turn_request *r);
+
+// Reports an event about the request.
+void turn_report(struct turn_request *r, enum turn_event event, const struct addr *peer,
+                 uint16_t channel);
+
+// Asks the policy; a refusal is reported.
+bool turn_peer_allowed(struct turn_request *r, const struct addr *peer);
+
+// --- one file per method ---
+turn_handler turn_handle_binding;
+turn_handler turn_handle_allocate;
+turn_handler turn_handle_refresh;
+turn_handler turn_handle_create_permission;
+turn_handler turn_handle_channel_bind;
+turn_handler turn_handle_send;
+
+// What LIFETIME asks for, within the configured bounds (RFC 8656 7.2).
+uint32_t turn_lifetime(const struct turn_request *r);
+
+// --- reply.c: the only place that builds answers ---
+void reply_begin(struct turn_request *r);           // success; then stun_put_* on &r->w
+enum turn_action reply_end(struct turn_request *r); // SOFTWARE, integrity, fingerprint
+enum turn_action reply_error(struct turn_request *r,
+                             int code); // and TURN_EVENT_REFUSED, but for 403
+enum turn_action reply_unknown(struct turn_request *r, const uint16_t *types, size_t count); // 420
+enum turn_action reply_auth(struct turn_request *r, const struct auth_reject *reject);
+
+// --- allocation.c ---
+// An allocation and what is needed to give the same answer to a retransmitted Allocate again.
+struct allocation_box {
+    struct turn_allocation a;
+    uint8_t token[8]; // RESERVATION-TOKEN
+    bool has_token;
+    uint8_t error_family;    // of ADDRESS-ERROR-CODE, as on the wire
+    uint16_t error_code;     // 0: none
+    uint32_t first_lifetime; // seconds
+};
+
+static inline struct allocation_box *allocation_box(struct turn_allocation *a)
+{
+    return (struct allocation_box *)a;
+}
+
+static inline bool allocation_has_family(const struct turn_allocation *a, uint8_t family)
+{
+    return a->relay[turn_relay_index(family)].relayed.family == family;
+}
+
+// Neither linked nor counted yet. NULL: out of memory.
+struct turn_allocation *allocation_new(struct turn_server *s, const struct turn_input *in);
+// Frees one that is not linked; closes its relays when close_relays, gives its quota back.
+void allocation_free(struct turn_server *s, struct turn_allocation *a, bool close_relays);
+// Puts it into the tables; a->expires_ms is set.
+void allocation_link(struct turn_server *s, struct turn_allocation *a, int64_t now_ms);
+// Moves the expiry.
+void allocation_extend(struct turn_server *s, struct turn_allocation *a, int64_t expires_ms);
+// Reports, unlinks and frees.
+void allocation_end(struct turn_server *s, struct turn_allocation *a, enum turn_event event);
+// Like turn_server_find; one that has expired is ended on the way.
+struct turn_allocation *allocation_take(struct turn_server *s, const struct turn_tuple *tuple,
+                                        int64_t now_ms);
+
+void tombstone_put(struct turn_server *s, const struct turn_tuple *tuple, const uint8_t *txid,
+                   int64_t now_ms);
+bool tombstone_find(const struct turn_server *s, const struct turn_tuple *tuple,
+                    const uint8_t *txid, int64_t now_ms);
+
+// --- permission.c ---
+// In two steps, so that a request with several peers installs all or none: prepare each, then
+// commit each or abandon each. The port of the peer does not matter. 0, -ENOSPC (max reached),
+// -ENOMEM.
+int permission_prepare(struct turn_allocation *a, const struct siphash_key *key,
+                       const struct addr *peer, uint32_t max, int64_t now_ms);
+void permission_commit(struct turn_allocation *a, const struct addr *peer, int64_t now_ms);
+void permission_abandon(struct turn_allocation *a, const struct addr *peer);
+void permissions_drop_family(struct turn_allocation *a, uint8_t family);
+void permissions_free(struct turn_allocation *a);
+
+// --- channel.c: every change of a binding goes through these ---
+// Makes or refreshes. 0; -EEXIST the number or the peer is bound otherwise; -ENOSPC max reached;
+// -ENOMEM.
+int channel_bind(struct turn_allocation *a, const struct siphash_key *key, uint16_t number,
+                 const struct addr *peer, uint32_t max, int64_t now_ms);
+void channels_drop_family(struct turn_allocation *a, uint8_t family);
+void channels_free(struct turn_allocation *a);
+
+#endif

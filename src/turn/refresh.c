@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Refresh (RFC 8656 section 8).
+#include "turn/internal.h"
+
+uint32_t turn_lifetime(const struct turn_request *r)
+{
+    const struct turn_config *cfg = r->server->cfg;
+    uint32_t lifetime = cfg->lifetime_default;
+
+    stun_get_u32(&r->msg, STUN_ATTR_LIFETIME, &lifetime);
+    if (lifetime > cfg->lifetime_max)
+        lifetime = cfg->lifetime_max;
+    return lifetime < cfg->lifetime_default ? cfg->lifetime_default : lifetime;
+}
+
+static enum turn_action answer(struct turn_request *r, uint32_t lifetime)
+{
+    reply_begin(r);
+    stun_put_u32(&r->w, STUN_ATTR_LIFETIME, lifetime);
+    return reply_end(r);
+}
+
+// One family of an allocation that has both goes (RFC 8656 8.1). Its socket stays until the
+// allocation ends: nothing gets through without permissions and channels, and no new ones are made.
+static void drop_family(struct turn_allocation *a, uint8_t family)
+{
+    a->relay[turn_relay_index(family)].relayed = (struct addr){.family = ADDR_NONE};
+    permissions_drop_family(a, family);
+    channels_drop_family(a, family);
+}
+
+static enum turn_action delete (struct turn_request *r, uint8_t family) {
+    struct turn_allocation *a = r->allocation;
+    uint8_t other = family == ADDR_IPV4 ? ADDR_IPV6 : ADDR_IPV4;
+
+    if (family != ADDR_NONE && allocation_has_family(a, other)){
+        drop_family(a, family); turn_report(r, TURN_EVENT_REFRESHED, NULL, 0);}
+else
+{
+    r->allocation = NULL;
+    allocation_end(r->server, a, TURN_EVENT_DELETED);
+}
+tombstone_put(r->server, r->in->tuple, r->msg.txid, r->in->now_ms);
+return answer(r, 0);
+}
+
+enum turn_action turn_handle_refresh(struct turn_request *r)
+{
+    struct turn_allocation *a = r->allocation;
+    uint32_t value;
+    bool ends = stun_get_u32(&r->msg, STUN_ATTR_LIFETIME, &value) == 0 && value == 0;
+    uint8_t family = ADDR_NONE;
+
+    // The answer to a deletion was lost: the same one again.
+    if (ends && tombstone_find(r->server, r->in->tuple, r->msg.txid, r->in->now_ms))
+        return answer(r, 0);
+    int code = turn_require_allocation(r);
+    if (code)
+        return reply_error(r, code);
+    // RFC 8656 8.2: the family that is named must be one of the allocation's.
+    if (stun_get_u32(&r->msg, STUN_ATTR_REQUESTED_ADDRESS_FAMILY, &value) == 0) {
+        family = value >> 24 == 1 ? ADDR_IPV4 : value >> 24 == 2 ? ADDR_IPV6 : ADDR_NONE;
+        if (family == ADDR_NONE || !allocation_has_family(a, family))
+            return reply_error(r, 443);
+    }
+    if (ends)
+        return delete (r, family);
+    // A family alone that is refreshed keeps the other alive too: both have one timer.
+    a->lifetime = turn_lifetime(r);
+    allocation_extend(r->server, a, r->in->now_ms + (int64_t)a->lifetime * 1000);
+    turn_report(r, TURN_EVENT_REFRESHED, NULL, 0);
+    return answer(r, a->lifetime);
+}
