@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The configuration as an immutable snapshot: parsed, checked, then shared read-only by every worker.
+// The configuration as an immutable snapshot: parsed, checked, then shared read-only by every
+// worker.
 #ifndef TP_CONF_CONF_H
 #define TP_CONF_CONF_H
 
@@ -31,17 +32,18 @@ struct conf_user {
 };
 
 struct conf {
-    char *file;        // where it came from; NULL for --dev
+    char *file; // where it came from; NULL for --dev
     bool dev;
     char *realm;
-    unsigned workers;  // as given; 0: one per CPU
+    unsigned workers;   // as given; 0: one per CPU
     char *user, *group; // to run as; NULL: stay
 
     struct conf_listen *listen;
     size_t listen_count;
 
     struct {
-        struct addr *addresses; // port 0. Empty: the address of the default route's interface, found at start
+        struct addr *addresses; // port 0. Empty: the address of the default route's interface,
+                                // found at start
         size_t address_count;
         struct conf_external *external;
         size_t external_count;
@@ -67,12 +69,13 @@ struct conf {
 
     struct {
         uint32_t user_allocations, total_allocations;
-        uint32_t permissions, channels;     // of one allocation
-        uint32_t lifetime, lifetime_max;    // s
-        uint32_t unauthenticated_rate;      // answers per second to one source prefix before authentication, 0: no limit
-        uint32_t tcp_connections;           // of one source IP, per worker
-        uint32_t tcp_idle;                  // s until a connection without allocation is closed
-        uint32_t tcp_backlog;               // bytes queued to a receiver that does not read
+        uint32_t permissions, channels;  // of one allocation
+        uint32_t lifetime, lifetime_max; // s
+        uint32_t unauthenticated_rate;   // answers per second to one source prefix before
+                                         // authentication, 0: no limit
+        uint32_t tcp_connections;        // of one source IP, per worker
+        uint32_t tcp_idle;               // s until a connection without allocation is closed
+        uint32_t tcp_backlog;            // bytes queued to a receiver that does not read
     } limits;
 
     struct {
@@ -84,30 +87,38 @@ struct conf {
 
 // One mistake, as the user sees it: "file:line: key: what is wrong, what is allowed".
 struct conf_errors {
-    char *text;   // one line each, newline-terminated; NULL when there are none
+    char *text; // one line each, newline-terminated; NULL when there are none, or no memory for it
     unsigned count;
 };
 
-// A `key=value` from the command line that overrides the file; key is the dotted path ("log.level").
+// A `key=value` from the command line that overrides the file; key is the dotted path
+// ("log.level").
 struct conf_override {
     const char *key;
     const char *value;
 };
 
-// Loads and checks a file (NULL: defaults, as --dev starts from) with overrides. NULL with errors filled on any mistake: all of
-// them are reported, not the first. Free errors->text with free().
-struct conf *conf_load(const char *file, bool dev, const struct conf_override *overrides, size_t override_count,
-                       struct conf_errors *errors);
+// Loads and checks a file (NULL: defaults, as --dev starts from) with overrides. NULL with errors
+// filled on any mistake: all of them are reported, not the first. Free errors->text with free().
+struct conf *conf_load(const char *file, bool dev, const struct conf_override *overrides,
+                       size_t override_count, struct conf_errors *errors);
 // The same from memory; name stands for the file in messages. For tests and the fuzzer.
-struct conf *conf_load_text(const char *text, const char *name, bool dev, const struct conf_override *overrides,
-                            size_t override_count, struct conf_errors *errors);
+struct conf *conf_load_text(const char *text, const char *name, bool dev,
+                            const struct conf_override *overrides, size_t override_count,
+                            struct conf_errors *errors);
 void conf_free(struct conf *c);
 
-// Writes the whole configuration with every default filled in, in the file's own syntax, commented from the schema. Secrets are
-// shown as "<hidden>".
+// How the URIs of auth.stores are checked; NULL (the start value): their form only. Once, before
+// any load: the stores are a layer of their own, and this way their URIs are checked where the
+// file's line is known.
+void conf_set_store_check(int (*check)(const char *uri, const char **why));
+
+// Writes the whole configuration with every default filled in, in the file's own syntax, commented
+// from the schema. Secrets are shown as "<hidden>".
 void conf_print(const struct conf *c, FILE *out);
 
-// Writes the schema as the manual's option list (mdoc), so that an option is described in one place only.
+// Writes the schema as the manual's option list (mdoc), so that an option is described in one place
+// only.
 void conf_print_manual(FILE *out);
 
 #endif

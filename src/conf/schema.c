@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The options. An option is defined here and nowhere else.
+#include <config.h>
+
+#include "conf/option.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "conf/conf.h"
+
+#define AT(field) .offset = offsetof(struct conf, field)
+#define LIST(field, n, most)                                                                       \
+    .list = true, .offset = offsetof(struct conf, field), .count = offsetof(struct conf, n),       \
+    .size = sizeof(*((struct conf *)0)->field), .max_items = most
+#define IN(type, field) .offset = offsetof(struct type, field)
+
+#ifdef WITH_SQLITE
+#define DEFAULT_STORES "[ \"sqlite:" TP_LOCALSTATEDIR "/lib/turnpike/users.db\" ]"
+#else
+#define DEFAULT_STORES "[ ]"
+#endif
+
+const struct conf_option conf_options[] = {
+    {"realm",
+     "The realm of the long-term credentials, as a rule the domain name of the service. It is part "
+     "of every stored "
+     "key: to change it means to set every password again.",
+     CONF_STRING, AT(realm), .min = 1, .max = 127, .check = conf_check_realm, .required = true,
+     .dev_value = "\"turnpike\""},
+    {"workers", "How many threads serve clients. 0: one per CPU. Only a restart changes it.",
+     CONF_UINT, AT(workers), .max = 1024, .value = "0"},
+    {"user", "The user to run as once the sockets are open. Not set: the one that started it.",
+     CONF_STRING, AT(user), .min = 1, .max = 255},
+    {"group", "The group to run as. Not set: the primary group of user.", CONF_STRING, AT(group),
+     .min = 1, .max = 255},
+
+    {"listen", "Where clients connect to.", CONF_GROUPS, LIST(listen, listen_count, 64),
+     .min_items = 1, .value = "( { transport = \"udp\"; }, { transport = \"tcp\"; } )",
+     .dev_value = "( { transport = \"udp\"; address = \"127.0.0.1\"; }, { transport = \"tcp\"; "
+                  "address = \"127.0.0.1\"; },"
+                  "  { transport = \"udp\"; address = \"::1\"; }, { transport = \"tcp\"; address = "
+                  "\"::1\"; } )"},
+    {"listen.transport", "The transport protocol.", CONF_CODED, IN(conf_listen, transport),
+     .codec = &conf_codec_transport, .required = true},
+    {"listen.address",
+     "The IP address. \"*\" is every address of the host, IPv4 and IPv6; answers leave from the "
+     "address that was "
+     "asked.",
+     CONF_CODED, .offset = 0, .codec = &conf_codec_listen_address, .value = "\"*\""},
+    {"listen.port", "The port.", CONF_PORT, IN(conf_listen, addr.port), .min = 1, .max = 65535,
+     .value = "3478"},
+
+    {"relay", "The addresses that peers see, and the peers that may be reached.", CONF_GROUP},
+    {"relay.addresses",
+     "The IP addresses to relay from. Empty: the addresses of the interfaces with the default "
+     "routes.",
+     CONF_CODED, LIST(relay.addresses, relay.address_count, 64), .codec = &conf_codec_address,
+     .value = "[ ]", .dev_value = "[ \"127.0.0.1\", \"::1\" ]"},
+    {"relay.external",
+     "For hosts behind 1:1 NAT: the public address that clients are told instead of the relay "
+     "address, alone or, with "
+     "several relay addresses of a family, as public/relay pairs written \"relay/public\".",
+     CONF_CODED, LIST(relay.external, relay.external_count, 64), .codec = &conf_codec_external,
+     .value = "[ ]"},
+    {"relay.ports",
+     "The first and the last port to relay from. Each allocation takes one, chosen at random.",
+     CONF_PORTS, AT(relay.port_min), .min = 1, .max = 65535, .value = "[ 49152, 65535 ]"},
+    {"relay.allow",
+     "Peers to be reached although they are refused by default, as loopback, private, link-local "
+     "and other "
+     "special addresses are. Open no more than is needed: clients choose their peers.",
+     CONF_CODED, LIST(relay.allow, relay.allow_count, 4096), .codec = &conf_codec_range,
+     .value = "[ ]", .dev_value = "[ \"127.0.0.0/8\", \"::1\" ]"},
+    {"relay.deny", "Peers to be refused, on top of the built-in refusals. Wins over allow.",
+     CONF_CODED, LIST(relay.deny, relay.deny_count, 4096), .codec = &conf_codec_range,
+     .value = "[ ]"},
+
+    {"auth", "Who may relay. Every allocation needs a user.", CONF_GROUP},
+    {"auth.stores",
+     "Where users live, asked in this order after the users and secrets below: \"sqlite:/path\", "
+     "\"redis://[:password@]host:port/db\", \"redis+sentinel://...\"; \"?layout=coturn\" behind a "
+     "Redis URI reads an "
+     "existing coturn database.",
+     CONF_STRING, LIST(auth.stores, auth.store_count, 8), .min = 1, .max = 1023,
+     .check = conf_check_store, .uri = true, .value = DEFAULT_STORES, .dev_value = "[ ]",
+     .manual = "[ \"sqlite:@localstatedir@/lib/turnpike/users.db\" ]"},
+    {"auth.users", "Users of this file; for more than a few take a store.", CONF_GROUPS,
+     LIST(auth.users, auth.user_count, 1000), .value = "( )"},
+    {"auth.users.name", "The user name.", CONF_STRING, IN(conf_user, name), .min = 1, .max = 508,
+     .required = true},
+    {"auth.users.password", "The password. Either this or key.", CONF_STRING,
+     IN(conf_user, password), .min = 1, .max = 508, .secret = true},
+    {"auth.users.key",
+     "MD5 of name:realm:password as 32 hex digits, so that the password need not stand here.",
+     CONF_STRING, IN(conf_user, key), .min = 1, .max = 508, .check = conf_check_user_key,
+     .secret = true},
+    {"auth.secrets",
+     "Secrets shared with the application server, which makes time-limited user names and "
+     "passwords from them "
+     "(draft-uberti-behave-turn-rest). All are valid at once, so that they can be replaced one by "
+     "one; turnpikectl "
+     "ice-servers uses the first.",
+     CONF_STRING, LIST(auth.secrets, auth.secret_count, 8), .min = 1, .max = 256, .secret = true,
+     .value = "[ ]"},
+    {"auth.nonce_lifetime", "Seconds that a nonce is good for.", CONF_UINT, AT(auth.nonce_lifetime),
+     .min = 1, .max = 86400, .value = "3600"},
+    {"auth.nonce_key",
+     "64 hex digits that sign nonces, the same on every node that shall accept the others' nonces. "
+     "Not set: random at "
+     "each start.",
+     CONF_STRING, AT(auth.nonce_key), .min = 1, .max = 508, .check = conf_check_nonce_key,
+     .secret = true},
+    {"auth.cache_ttl",
+     "Seconds that the answer of a Redis is used without asking again. Changes made with "
+     "turnpikectl take effect at "
+     "once all the same.",
+     CONF_UINT, AT(auth.cache_ttl), .max = 86400, .value = "60"},
+    {"auth.timeout", "Milliseconds until a look-up in a Redis is given up; the client can retry.",
+     CONF_UINT, AT(auth.timeout), .min = 10, .max = 60000, .value = "1000"},
+    {"auth.cache_entries", "How many answers each worker keeps. The oldest go first.", CONF_UINT,
+     AT(auth.cache_entries), .min = 1, .max = 10000000, .value = "10000"},
+    {"auth.max_pending",
+     "How many look-ups may wait in each worker; more are answered with error 500.", CONF_UINT,
+     AT(auth.max_pending), .min = 1, .max = 1000000, .value = "1000"},
+
+    {"limits", "How much anyone may use.", CONF_GROUP},
+    {"limits.user_allocations", "Allocations of one user at a time. 0: no limit.", CONF_UINT,
+     AT(limits.user_allocations), .max = INT32_MAX, .value = "0"},
+    {"limits.total_allocations", "Allocations at a time. 0: as many as there are ports.", CONF_UINT,
+     AT(limits.total_allocations), .max = INT32_MAX, .value = "0"},
+    {"limits.permissions", "Permissions of one allocation.", CONF_UINT, AT(limits.permissions),
+     .min = 1, .max = 65536, .value = "256"},
+    {"limits.channels", "Channels of one allocation.", CONF_UINT, AT(limits.channels), .min = 1,
+     .max = 4096, .value = "256"},
+    {"limits.lifetime",
+     "Seconds that an allocation lives when the client asks for nothing or less.", CONF_UINT,
+     AT(limits.lifetime), .min = 1, .max = 86400, .value = "600"},
+    {"limits.lifetime_max",
+     "Seconds that an allocation lives at most before it has to be refreshed.", CONF_UINT,
+     AT(limits.lifetime_max), .min = 1, .max = 86400, .value = "3600"},
+    {"limits.unauthenticated_rate",
+     "Answers per second to one source (a /24 of IPv4, a /64 of IPv6) that has not authenticated. "
+     "More requests are "
+     "dropped, so that forged sources cannot use the server to flood others. 0: no limit.",
+     CONF_UINT, AT(limits.unauthenticated_rate), .max = 1000000, .value = "100", .dev_value = "0"},
+    {"limits.tcp_connections", "TCP connections of one IP address to each worker.", CONF_UINT,
+     AT(limits.tcp_connections), .min = 1, .max = 1000000, .value = "1024"},
+    {"limits.tcp_idle", "Seconds until a TCP connection without an allocation is closed.",
+     CONF_UINT, AT(limits.tcp_idle), .min = 1, .max = 86400, .value = "60"},
+    {"limits.tcp_backlog",
+     "Bytes that are queued for a TCP client that does not read; beyond that data is dropped.",
+     CONF_UINT, AT(limits.tcp_backlog), .min = 4096, .max = 1 << 30, .value = "262144"},
+
+    {"log", "What is written where.", CONF_GROUP},
+    {"log.level", "The least important messages to write.", CONF_CODED, AT(log.level),
+     .codec = &conf_codec_level, .value = "\"info\""},
+    {"log.format", "Lines for people or for programs.", CONF_CODED, AT(log.format),
+     .codec = &conf_codec_format, .value = "\"text\""},
+    {"log.target",
+     "\"stderr\", \"stdout\", \"syslog\" or \"file:/path\"; the signal HUP reopens the file.",
+     CONF_STRING, AT(log.target), .min = 1, .max = 1023, .check = conf_check_target,
+     .value = "\"stderr\""},
+};
+
+const size_t conf_option_count = sizeof(conf_options) / sizeof(conf_options[0]);
+
+const struct conf_option *conf_option_find(const char *key)
+{
+    for (size_t i = 0; i < conf_option_count; i++) {
+        if (strcmp(conf_options[i].key, key) == 0)
+            return &conf_options[i];
+    }
+    return NULL;
+}
+
+const char *conf_option_name(const struct conf_option *o)
+{
+    const char *dot = strrchr(o->key, '.');
+    return dot ? dot + 1 : o->key;
+}
+
+const struct conf_option *conf_option_parent(const struct conf_option *o)
+{
+    const char *name = conf_option_name(o);
+    size_t len = (size_t)(name - o->key);
+    for (size_t i = 0; len > 0 && i < conf_option_count; i++) {
+        if (strlen(conf_options[i].key) == len - 1 &&
+            memcmp(conf_options[i].key, o->key, len - 1) == 0)
+            return &conf_options[i];
+    }
+    return NULL;
+}
+
+const char *conf_option_allowed(const struct conf_option *o, char *buf, size_t cap)
+{
+    if (o->type == CONF_CODED)
+        snprintf(buf, cap, "%s", o->codec->allowed);
+    else if (o->type == CONF_STRING)
+        snprintf(buf, cap, "%u to %u bytes", o->min, o->max);
+    else
+        snprintf(buf, cap, "%u to %u", o->min, o->max);
+    return buf;
+}
