@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <config.h>
+
+#include "dev.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "auth/admin.h"
+#include "util/codec.h"
+#include "util/rand.h"
+
+#define DEV_USER "dev"
+
+struct dev {
+    char folder[256];
+    char uri[300];
+    char override[320];
+    char password[25];
+};
+
+struct dev *dev_new(void)
+{
+    struct dev *d = calloc(1, sizeof *d);
+    if (!d)
+        return NULL;
+    const char *tmp = getenv("TMPDIR");
+    snprintf(d->folder, sizeof d->folder, "%s/turnpike-dev-XXXXXX", tmp && *tmp && strlen(tmp) < 200 ? tmp : "/tmp");
+    if (!mkdtemp(d->folder)) { // mode 0700
+        fprintf(stderr, "turnpiked: %s: %s\n", d->folder, strerror(errno));
+        free(d);
+        return NULL;
+    }
+    snprintf(d->uri, sizeof d->uri, "sqlite:%s/users.db", d->folder);
+    snprintf(d->override, sizeof d->override, "[ \"%s\" ]", d->uri);
+    return d;
+}
+
+struct conf_override dev_override(const struct dev *d)
+{
+    return (struct conf_override){.key = "auth.stores", .value = d->override};
+}
+
+int dev_add_user(struct dev *d, const struct conf *conf)
+{
+    uint8_t random[12];
+    rand_bytes(random, sizeof random);
+    hex_encode(d->password, random, sizeof random);
+
+    struct auth_record rec = {.user = DEV_USER, .user_len = strlen(DEV_USER), .key_count = 1, .created = time(NULL)};
+    stun_key_md5(rec.keys[0].md5, DEV_USER, strlen(DEV_USER), conf->realm, d->password, strlen(d->password));
+    stun_key_sha256(rec.keys[0].sha256, DEV_USER, strlen(DEV_USER), conf->realm, d->password, strlen(d->password));
+    rec.keys[0].has_md5 = rec.keys[0].has_sha256 = true;
+
+    struct admin_store *store;
+    const char *why;
+    int err = admin_open(&store, d->uri, &why);
+    if (err) {
+        fprintf(stderr, "turnpiked: %s: %s\n", d->uri, why);
+        return err;
+    }
+    err = admin_user_add(store, conf->realm, &rec);
+    if (err)
+        fprintf(stderr, "turnpiked: %s: %s\n", d->uri, admin_error(store));
+    admin_close(store);
+    return err;
+}
+
+static void print_urls(const struct conf *conf)
+{
+    const char *comma = "";
+    for (size_t i = 0; i < conf->listen_count; i++) {
+        const struct conf_listen *l = &conf->listen[i];
+        char ip[ADDR_STRLEN] = "127.0.0.1";
+        if (!l->any)
+            addr_format_ip(&l->addr, ip);
+        if (l->addr.family == ADDR_IPV6)
+            continue; // one family is enough to paste
+        printf("%s\"turn:%s:%u?transport=%s\"", comma, ip, l->addr.port, l->transport == CONF_TCP ? "tcp" : "udp");
+        comma = ", ";
+    }
+}
+
+void dev_greet(const struct dev *d, const struct conf *conf)
+{
+    printf("\nturnpike %s runs in development mode: on this machine only, until you press Ctrl-C.\n\n"
+           "Paste this into the console of a browser on this machine; \"typ relay\" means that it works:\n\n"
+           "  const pc = new RTCPeerConnection({\n"
+           "    iceTransportPolicy: \"relay\",\n"
+           "    iceServers: [{\n"
+           "      urls: [",
+           PACKAGE_VERSION);
+    print_urls(conf);
+    printf("],\n"
+           "      username: \"%s\", credential: \"%s\"\n"
+           "    }]\n"
+           "  });\n"
+           "  pc.onicecandidate = e => console.log(e.candidate ? e.candidate.candidate : \"done\");\n"
+           "  pc.createDataChannel(\"test\");\n"
+           "  pc.setLocalDescription();\n\n"
+           "Another user:  turnpikectl user add NAME --realm %s --store %s\n\n",
+           DEV_USER, d->password, conf->realm, d->uri);
+    fflush(stdout);
+}
+
+void dev_free(struct dev *d)
+{
+    if (!d)
+        return;
+    static const char *const files[] = {"users.db", "users.db-wal", "users.db-shm", "users.db-journal"};
+    char path[300];
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        snprintf(path, sizeof path, "%s/%s", d->folder, files[i]);
+        unlink(path);
+    }
+    rmdir(d->folder);
+    free(d);
+}

@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The daemon: arguments, configuration, privileges, signals.
+#include <config.h>
+
+#include <errno.h>
+#include <event2/event.h>
+#include <getopt.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+#ifdef WITH_SYSTEMD
+#include <systemd/sd-daemon.h>
+#endif
+
+#include "auth/stores.h"
+#include "conf/conf.h"
+#include "dev.h"
+#include "util/log.h"
+#include "worker/server.h"
+
+#define EXIT_CONFIG 2
+#define OVERRIDES_MAX 64
+
+static const char usage_text[] =
+    "Usage: turnpiked [-c FILE] [--set KEY=VALUE]... [--check | --print-config]\n"
+    "       turnpiked --dev [--set KEY=VALUE]...\n"
+    "\n"
+    "A STUN and TURN server.\n"
+    "\n"
+    "  -c, --config FILE     configuration file [" TP_SYSCONFDIR "/turnpike.conf]\n"
+    "      --dev             no file: loopback only, an embedded store with one user, and an\n"
+    "                        iceServers snippet to paste into a browser\n"
+    "      --set KEY=VALUE   override one key of the file, such as log.level=\"debug\"; may repeat\n"
+    "      --check           check the configuration and exit: 0 if it is sound, 2 if not\n"
+    "      --print-config    print the whole configuration, defaults filled in, and exit\n"
+    "      --print-manual    print the list of options in manual page form and exit\n"
+    "  -V, --version         print the version and exit\n"
+    "  -h, --help            print this and exit\n"
+    "\n"
+    "Signals: TERM and INT end the server, HUP reloads the configuration and reopens the log.\n"
+    "See turnpiked(8), turnpike.conf(5), turnpikectl(1).\n";
+
+struct options {
+    const char *file;
+    bool dev, check, print;
+    struct conf_override overrides[OVERRIDES_MAX + 1]; // and that of --dev
+    size_t override_count;
+};
+
+struct daemon {
+    struct options *options;
+    struct server *server;
+    struct event_base *base;
+};
+
+static int bad_usage(const char *fmt, const char *arg)
+{
+    fprintf(stderr, "turnpiked: ");
+    fprintf(stderr, fmt, arg);
+    fprintf(stderr, "\nTry `turnpiked --help`.\n");
+    return EXIT_CONFIG;
+}
+
+static int add_override(struct options *o, char *text)
+{
+    char *equals = strchr(text, '=');
+    if (!equals)
+        return bad_usage("--set %s: what is missing is =VALUE", text);
+    if (o->override_count == OVERRIDES_MAX)
+        return bad_usage("--set %s: too many", text);
+    *equals = '\0';
+    o->overrides[o->override_count++] = (struct conf_override){.key = text, .value = equals + 1};
+    return 0;
+}
+
+// 0 to go on, 1 when all is done, EXIT_CONFIG for a mistake.
+static int parse_options(struct options *o, int argc, char **argv)
+{
+    enum { OPT_DEV = 256, OPT_SET, OPT_CHECK, OPT_PRINT, OPT_MANUAL };
+    static const struct option longs[] = {
+        {"config", required_argument, NULL, 'c'},       {"dev", no_argument, NULL, OPT_DEV},
+        {"set", required_argument, NULL, OPT_SET},      {"check", no_argument, NULL, OPT_CHECK},
+        {"print-config", no_argument, NULL, OPT_PRINT}, {"print-manual", no_argument, NULL, OPT_MANUAL},
+        {"version", no_argument, NULL, 'V'},            {"help", no_argument, NULL, 'h'},
+        {0},
+    };
+    int c;
+    while ((c = getopt_long(argc, argv, "c:Vh", longs, NULL)) != -1) {
+        int err = 0;
+        switch (c) {
+        case 'c':
+            o->file = optarg;
+            break;
+        case OPT_DEV:
+            o->dev = true;
+            break;
+        case OPT_SET:
+            err = add_override(o, optarg);
+            break;
+        case OPT_CHECK:
+            o->check = true;
+            break;
+        case OPT_PRINT:
+            o->print = true;
+            break;
+        case OPT_MANUAL:
+            conf_print_manual(stdout);
+            return 1;
+        case 'V':
+            puts("turnpiked " PACKAGE_VERSION);
+            return 1;
+        case 'h':
+            fputs(usage_text, stdout);
+            return 1;
+        default:
+            fputs("Try `turnpiked --help`.\n", stderr);
+            return EXIT_CONFIG;
+        }
+        if (err)
+            return err;
+    }
+    if (optind < argc)
+        return bad_usage("%s: not an option", argv[optind]);
+    if (o->dev && o->file)
+        return bad_usage("%s", "--dev takes no configuration file");
+    if (!o->dev && !o->file)
+        o->file = TP_SYSCONFDIR "/turnpike.conf";
+    return 0;
+}
+
+static struct conf *load(const struct options *o, char **mistakes)
+{
+    struct conf_errors errors = {0};
+    struct conf *conf = conf_load(o->file, o->dev, o->overrides, o->override_count, &errors);
+    *mistakes = errors.text;
+    return conf;
+}
+
+// --- privileges and limits ---
+
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit))
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// Listening sockets are open by now; nothing that follows needs root.
+static int drop_privileges(const struct conf *conf)
+{
+    if (!conf->user) {
+        if (geteuid() == 0 && !conf->dev)
+            log_warning("main", "running as root: set `user` to the account to run as");
+        return 0;
+    }
+    const struct passwd *pw = getpwnam(conf->user);
+    const struct group *gr = conf->group ? getgrnam(conf->group) : NULL;
+    if (!pw || (conf->group && !gr)) {
+        log_error("main", "%s: no such %s on this host", pw ? conf->group : conf->user, pw ? "group" : "user");
+        return -ENOENT;
+    }
+    gid_t gid = gr ? gr->gr_gid : pw->pw_gid;
+    if (geteuid() == pw->pw_uid && getegid() == gid)
+        return 0;
+    if (initgroups(conf->user, gid) || setgid(gid) || setuid(pw->pw_uid)) {
+        int err = -errno;
+        log_error("main", "cannot become user %s: %s", conf->user, strerror(-err));
+        return err;
+    }
+    return 0;
+}
+
+// --- running ---
+
+static void notify(const char *state)
+{
+#ifdef WITH_SYSTEMD
+    sd_notify(0, state);
+#endif
+}
+
+static void on_stop(evutil_socket_t sig, short what, void *arg)
+{
+    struct daemon *d = arg;
+    log_notice("main", "ending: %s", sig == SIGTERM ? "SIGTERM" : "SIGINT");
+    notify("STOPPING=1");
+    event_base_loopbreak(d->base);
+}
+
+static void log_mistakes(char *text)
+{
+    char *save = NULL;
+    for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+        log_error("conf", "%s", line);
+}
+
+static void on_reload(evutil_socket_t sig, short what, void *arg)
+{
+    struct daemon *d = arg;
+    notify("RELOADING=1");
+    if (log_reopen())
+        log_error("main", "cannot reopen the log: %s", strerror(errno));
+    char *mistakes;
+    const char *why;
+    struct conf *conf = load(d->options, &mistakes);
+    if (!conf) {
+        log_mistakes(mistakes);
+        log_error("conf", "the configuration is not taken over; the old one stays");
+    } else if (server_reload(d->server, conf, &why)) {
+        log_error("conf", "%s: %s; the old configuration stays", d->options->file ? d->options->file : "--dev", why);
+    } else {
+        const struct conf *c = server_conf(d->server);
+        log_setup(c->log.level, c->log.format, c->log.target);
+        log_notice("conf", "configuration reloaded");
+    }
+    free(mistakes);
+    notify("READY=1");
+}
+
+static int run(struct daemon *d, struct timespec started)
+{
+    static const struct {
+        int signal;
+        event_callback_fn handler;
+    } handlers[] = {{SIGTERM, on_stop}, {SIGINT, on_stop}, {SIGHUP, on_reload}};
+    struct event *events[3] = {0};
+    bool ok = true;
+    for (int i = 0; i < 3; i++) {
+        events[i] = evsignal_new(d->base, handlers[i].signal, handlers[i].handler, d);
+        ok = ok && events[i] && !event_add(events[i], NULL);
+    }
+    if (ok) {
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        long ms = (now.tv_sec - started.tv_sec) * 1000 + (now.tv_nsec - started.tv_nsec) / 1000000;
+        unsigned n = server_workers(d->server);
+        log_notice("main", "turnpiked " PACKAGE_VERSION " ready after %ld ms, %u worker%s", ms, n, n == 1 ? "" : "s");
+        notify("READY=1");
+        event_base_dispatch(d->base);
+    }
+    for (int i = 0; i < 3; i++)
+        if (events[i])
+            event_free(events[i]);
+    return ok ? 0 : 1;
+}
+
+static int serve(struct options *o, struct conf *conf, struct dev *dev, struct timespec started)
+{
+    int err = log_setup(conf->log.level, conf->log.format, conf->log.target);
+    if (err) {
+        fprintf(stderr, "turnpiked: log.target: %s: %s\n", conf->log.target, strerror(-err));
+        conf_free(conf);
+        return 1;
+    }
+    signal(SIGPIPE, SIG_IGN);
+    raise_descriptor_limit();
+    struct daemon d = {.options = o};
+    const char *why = NULL;
+    int status = 1;
+    if (server_new(&d.server, conf, &why) || drop_privileges(server_conf(d.server)) || server_start(d.server, &why)) {
+        if (why)
+            log_error("main", "%s", why);
+    } else if ((d.base = event_base_new())) {
+        if (dev)
+            dev_greet(dev, server_conf(d.server));
+        status = run(&d, started);
+    }
+    server_free(d.server);
+    if (d.base)
+        event_base_free(d.base);
+    if (!status)
+        log_notice("main", "ended");
+    log_close();
+    libevent_global_shutdown();
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct timespec started;
+    clock_gettime(CLOCK_MONOTONIC, &started);
+    struct options o = {0};
+    struct dev *dev = NULL;
+    int status = parse_options(&o, argc, argv);
+    if (status)
+        return status == 1 ? 0 : status;
+    if (o.dev && !o.check && !o.print) {
+        dev = dev_new();
+        if (!dev)
+            return 1;
+        // Before the user's own overrides, so that these win.
+        memmove(o.overrides + 1, o.overrides, o.override_count * sizeof *o.overrides);
+        o.overrides[0] = dev_override(dev);
+        o.override_count++;
+    }
+    char *mistakes;
+    struct conf *conf = load(&o, &mistakes);
+    if (!conf) {
+        fputs(mistakes, stderr);
+        status = EXIT_CONFIG;
+    } else if (o.check) {
+        printf("%s: the configuration is sound\n", o.file ? o.file : "--dev");
+        conf_free(conf);
+    } else if (o.print) {
+        conf_print(conf, stdout);
+        conf_free(conf);
+    } else if (dev && dev_add_user(dev, conf)) {
+        conf_free(conf);
+        status = 1;
+    } else {
+        status = serve(&o, conf, dev, started);
+    }
+    free(mistakes);
+    dev_free(dev);
+    return status;
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What the files of src/worker share. A worker's state is touched by its own thread only.
+#ifndef TP_WORKER_INTERNAL_H
+#define TP_WORKER_INTERNAL_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <pthread.h>
+#include <time.h>
+
+#include "net/io.h"
+#include "net/ports.h"
+#include "net/udp.h"
+#include "turn/server.h"
+#include "util/log.h"
+#include "util/rate.h"
+#include "util/siphash.h"
+#include "worker/mailbox.h"
+#include "worker/worker.h"
+
+#define ANSWER_RATES 4096 // sources whose unauthenticated answers are counted
+#define STREAM_SOURCES 16384 // counters of connections by source IP
+
+struct listener;
+struct stream;
+struct pending_request;
+
+struct worker {
+    unsigned index;
+    struct event_base *base;
+    struct io *io;
+    struct event flush;          // runs last in a loop turn in which something was queued
+    struct event second;         // once a second: expiry
+    struct turn_server *turn;
+    struct stores *stores;
+    struct snapshot *snapshot;
+    struct ports *ports;
+    struct mailbox *mailbox;
+    struct listener *listeners;
+    struct stream *streams;      // all of this worker's client connections
+    struct pending_request *pending, *spare;
+    unsigned spare_count;        // length of spare
+    struct turn_output output;   // scratch
+    struct siphash_key hash_key; // for tables whose keys clients choose, and for transaction ids of indications
+    uint64_t indications;
+    struct rate answers[ANSWER_RATES];
+    uint32_t *peer_counts;       // connections by source, see stream.c
+    struct log_limit refusals;   // see report.c
+    pthread_t thread;
+    bool running;
+};
+
+static inline int64_t clock_ms(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+// listener.c: sockets that clients send to. 0 or a negative errno with *where naming the address.
+int listeners_open(struct worker *w, struct addr *where, bool *stream);
+void listeners_start(struct worker *w);
+void listeners_close(struct worker *w);
+
+// stream.c: TCP clients. Takes the connected descriptor.
+void stream_accept(struct worker *w, int fd, const struct addr *client);
+void streams_sweep(struct worker *w, int64_t now_ms);
+void streams_close(struct worker *w);
+// The client's allocation has ended: the connection counts as idle from now on.
+void stream_allocation_ended(struct io_sink *sink);
+void stream_allocation_made(struct io_sink *sink, struct turn_allocation *a);
+
+// request.c: STUN messages of clients. sink: where the answer goes.
+void request_input(struct worker *w, struct io_sink *sink, const struct turn_tuple *tuple, const uint8_t *data, size_t len);
+void requests_cancel(struct worker *w, const struct io_sink *sink); // NULL: all
+
+// relay.c: packets between clients and peers.
+extern const struct turn_ops relay_turn_ops;
+// One ChannelData message of a client; a is its allocation.
+void relay_channel_data(struct worker *w, struct turn_allocation *a, const uint8_t *data, size_t len, int64_t now_ms);
+// The payload of a Send indication.
+void relay_send(struct worker *w, const struct turn_output *out);
+
+// report.c: what happened, as log lines.
+void report_event(struct worker *w, const struct turn_event_info *info);
+
+#endif

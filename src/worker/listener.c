@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Sockets that clients send to: datagrams are told apart by their first byte here, connections become streams.
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "net/host.h"
+#include "stun/channel_data.h"
+#include "worker/internal.h"
+
+#define ROUNDS 4
+#define ACCEPTS 64 // connections taken in one go
+
+struct listener {
+    struct listener *next;
+    struct worker *worker;
+    struct udp_socket udp; // fd -1 for a TCP listener
+    int fd;                // of a TCP listener, else -1
+    struct event readable;
+};
+
+// --- datagrams ---
+
+// A coalesced run comes from one client, so its allocation is looked up once, and again after a STUN message may have made or
+// ended one.
+static void client_datagrams(struct worker *w, struct udp_socket *udp, const struct udp_in *in, int64_t now_ms)
+{
+    const struct turn_tuple tuple = {.client = in->from, .local = in->to, .transport = TURN_UDP};
+    struct turn_allocation *a = NULL;
+    bool found = false;
+    for (uint32_t at = 0; at < in->len;) {
+        uint32_t len = in->len - at < in->segment ? in->len - at : in->segment;
+        const uint8_t *data = in->data + at;
+        switch (demux_first_byte(data[0])) {
+        case DEMUX_CHANNEL:
+            if (!found) {
+                a = turn_server_find(w->turn, &tuple, now_ms);
+                found = true;
+            }
+            if (a)
+                relay_channel_data(w, a, data, len, now_ms);
+            break;
+        case DEMUX_STUN:
+            request_input(w, &udp->sink, &tuple, data, len);
+            found = false;
+            break;
+        default:
+            break;
+        }
+        at += len;
+    }
+}
+
+static void on_datagrams(evutil_socket_t fd, short what, void *arg)
+{
+    struct listener *l = arg;
+    struct worker *w = l->worker;
+    struct udp_in in[UDP_BATCH];
+    bool drained = false;
+    int64_t now_ms = clock_ms();
+    for (int round = 0; round < ROUNDS && !drained; round++) {
+        unsigned n = udp_receive(w->io, &l->udp, in, UDP_BATCH, &drained);
+        for (unsigned i = 0; i < n; i++)
+            client_datagrams(w, &l->udp, &in[i], now_ms);
+    }
+}
+
+// --- connections ---
+
+static void on_accept(evutil_socket_t fd, short what, void *arg)
+{
+    struct listener *l = arg;
+    for (int i = 0; i < ACCEPTS; i++) {
+        struct sockaddr_storage ss;
+        socklen_t len = sizeof ss;
+        int client_fd = accept4(fd, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (client_fd < 0) {
+            if (errno == ECONNABORTED || errno == EINTR)
+                continue;
+            if (errno != EAGAIN && errno != EWOULDBLOCK) {
+                // Out of descriptors: the connection stays in the queue, and we would be told of it again at once.
+                log_warning("net", "cannot accept a connection: %m; trying again in a second");
+                const struct timeval pause = {1, 0};
+                event_del(&l->readable);
+                event_add(&l->readable, &pause);
+            }
+            return;
+        }
+        struct addr client;
+        if (addr_from_sockaddr(&client, (struct sockaddr *)&ss))
+            close(client_fd);
+        else
+            stream_accept(l->worker, client_fd, &client);
+    }
+}
+
+// --- opening ---
+
+static int open_one(struct worker *w, enum conf_transport transport, const struct addr *local)
+{
+    struct listener *l = calloc(1, sizeof *l);
+    if (!l)
+        return -ENOMEM;
+    l->worker = w;
+    l->fd = l->udp.fd = -1;
+    // Only the first worker can tell a stranger's socket from its fellows'.
+    int err = w->index == 0 ? host_probe(local, transport == CONF_TCP) : 0;
+    if (!err && transport == CONF_UDP) {
+        err = udp_open(&l->udp, local, UDP_REUSEPORT | UDP_BIG_BUFFERS);
+    } else if (!err) {
+        l->fd = host_listen(local);
+        err = l->fd < 0 ? l->fd : 0;
+    }
+    if (err) {
+        free(l);
+        return err;
+    }
+    l->next = w->listeners;
+    w->listeners = l;
+    return 0;
+}
+
+int listeners_open(struct worker *w, struct addr *where, bool *stream)
+{
+    const struct conf *c = w->snapshot->conf;
+    for (size_t i = 0; i < c->listen_count; i++) {
+        const struct conf_listen *cl = &c->listen[i];
+        *stream = cl->transport == CONF_TCP;
+        *where = cl->addr;
+        if (cl->any)
+            *where = (struct addr){.family = ADDR_IPV4, .port = cl->addr.port};
+        int err = open_one(w, cl->transport, where);
+        if (!err && cl->any) {
+            where->family = ADDR_IPV6;
+            err = open_one(w, cl->transport, where);
+        }
+        if (where->family == ADDR_IPV6 && (cl->any || c->dev) && (err == -EAFNOSUPPORT || err == -EADDRNOTAVAIL))
+            err = 0; // a host without IPv6
+        if (err)
+            return err;
+    }
+    return 0;
+}
+
+void listeners_start(struct worker *w)
+{
+    for (struct listener *l = w->listeners; l; l = l->next) {
+        bool udp = l->udp.fd >= 0;
+        event_assign(&l->readable, w->base, udp ? l->udp.fd : l->fd, EV_READ | EV_PERSIST, udp ? on_datagrams : on_accept, l);
+        event_add(&l->readable, NULL);
+    }
+}
+
+void listeners_close(struct worker *w)
+{
+    while (w->listeners) {
+        struct listener *l = w->listeners;
+        w->listeners = l->next;
+        if (event_initialized(&l->readable))
+            event_del(&l->readable);
+        udp_close(w->io, &l->udp);
+        if (l->fd >= 0)
+            close(l->fd);
+        free(l);
+    }
+}

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The packet path between clients and peers (RFC 8656 sections 11 and 12). Nothing is allocated or copied for a packet:
+// what is sent points into what was received.
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "stun/channel_data.h"
+#include "worker/internal.h"
+
+#define ROUNDS 4 // batches read from one socket before others get their turn
+
+// A relayed transport address: the socket that peers send to.
+struct relay_socket {
+    struct udp_socket udp;
+    struct event readable;
+    struct turn_allocation *allocation;
+    struct worker *worker;
+};
+
+static const uint8_t zeros[4];
+
+// --- client to peer ---
+
+static void send_to_peer(struct worker *w, struct turn_allocation *a, const struct addr *peer, const uint8_t *payload,
+                         size_t len)
+{
+    struct relay_socket *rs = a->relay[turn_relay_index(peer->family)].socket;
+    if (!rs)
+        return;
+    struct io_out *out = io_queue(w->io, &rs->udp.sink);
+    out->to = *peer;
+    out->from = rs->udp.local;
+    out->iov[0] = (struct iovec){(void *)(uintptr_t)payload, len};
+    out->iov_count = 1;
+    out->len = (uint32_t)len;
+    a->sent_packets++;
+    a->sent_bytes += len;
+}
+
+void relay_channel_data(struct worker *w, struct turn_allocation *a, const uint8_t *data, size_t len, int64_t now_ms)
+{
+    struct channel_data cd;
+    if (channel_data_parse(&cd, data, len))
+        return;
+    const struct turn_channel *ch = turn_channel_by_number(a, cd.channel, now_ms);
+    if (ch)
+        send_to_peer(w, a, &ch->peer, cd.payload, cd.len);
+}
+
+void relay_send(struct worker *w, const struct turn_output *out)
+{
+    send_to_peer(w, out->allocation, &out->peer, out->payload, out->payload_len);
+}
+
+// --- peer to client ---
+
+// Transaction ids of indications are never answered, so that it is enough that they look random and differ.
+static void indication_id(struct worker *w, uint8_t txid[12])
+{
+    uint64_t count = w->indications++;
+    uint64_t h[2];
+    h[0] = siphash(&w->hash_key, &count, sizeof count);
+    h[1] = siphash(&w->hash_key, h, sizeof h[0]);
+    memcpy(txid, h, 12);
+}
+
+// Puts the header before the payload: in place where the bytes in front are free, else in the output's own space.
+static void set_payload(struct io_out *out, const uint8_t *head, size_t head_len, uint8_t *payload, size_t len, size_t pad,
+                        bool in_place)
+{
+    unsigned n = 0;
+    if (in_place) {
+        memcpy(payload - head_len, head, head_len);
+        out->iov[n++] = (struct iovec){payload - head_len, head_len + len};
+    } else {
+        memcpy(out->head, head, head_len);
+        out->iov[n++] = (struct iovec){out->head, head_len};
+        out->iov[n++] = (struct iovec){payload, len};
+    }
+    if (pad)
+        out->iov[n++] = (struct iovec){(void *)(uintptr_t)zeros, pad};
+    out->iov_count = (uint8_t)n;
+    out->len = (uint32_t)(head_len + len + pad);
+}
+
+static void send_to_client(struct worker *w, struct turn_allocation *a, const struct turn_channel *ch, const struct addr *peer,
+                           uint8_t *payload, size_t len, bool in_place)
+{
+    uint8_t head[TURN_DATA_HEADER_MAX];
+    size_t head_len = CHANNEL_HEADER_LEN, pad = 0;
+    if (ch) {
+        channel_data_header(head, ch->number, (uint16_t)len);
+        if (a->tuple.transport != TURN_UDP) // RFC 8656 12.5: padded on a stream
+            pad = TURN_DATA_PAD(len);
+    } else {
+        uint8_t txid[12];
+        indication_id(w, txid);
+        head_len = turn_data_header(head, txid, peer, (uint16_t)len);
+        pad = TURN_DATA_PAD(len);
+    }
+    struct io_out *out = io_queue(w->io, a->link);
+    out->to = a->tuple.client;
+    out->from = a->tuple.local;
+    set_payload(out, head, head_len, payload, len, pad, in_place);
+    a->received_packets++;
+    a->received_bytes += len;
+}
+
+static void relay_datagrams(struct worker *w, struct turn_allocation *a, struct udp_in *in, int64_t now_ms)
+{
+    if (!turn_permission_covers(a, &in->from, now_ms))
+        return;
+    const struct turn_channel *ch = turn_channel_by_peer(a, &in->from, now_ms);
+    uint32_t at = 0;
+    do {
+        uint32_t len = in->len - at < in->segment ? in->len - at : in->segment;
+        send_to_client(w, a, ch, &in->from, in->data + at, len, at == 0);
+        at += len;
+    } while (at < in->len);
+}
+
+static void on_relay_readable(evutil_socket_t fd, short what, void *arg)
+{
+    struct relay_socket *rs = arg;
+    struct worker *w = rs->worker;
+    struct udp_in in[UDP_BATCH];
+    bool drained = false;
+    int64_t now_ms = clock_ms();
+    for (int round = 0; round < ROUNDS && !drained; round++) {
+        unsigned n = udp_receive(w->io, &rs->udp, in, UDP_BATCH, &drained);
+        if (now_ms >= rs->allocation->expires_ms)
+            continue; // dead, though not swept yet: its packets are read and dropped
+        for (unsigned i = 0; i < n; i++)
+            relay_datagrams(w, rs->allocation, &in[i], now_ms);
+    }
+    if (!drained) // edge-triggered: nothing will tell us again
+        event_active(&rs->readable, EV_READ, 0);
+}
+
+// --- relayed transport addresses ---
+
+static int open_socket(struct worker *w, struct turn_allocation *a, struct turn_relay_request *req, struct udp_socket *out)
+{
+    const uint8_t *name = a->user->name;
+    size_t name_len = a->user->name_len;
+    if (req->token_in)
+        return ports_claim(w->ports, req->token_in, name, name_len, clock_ms(), out);
+    if (req->reserve_next)
+        return ports_open_pair(w->ports, req->family, name, name_len, clock_ms(), out, req->token_out);
+    return ports_open(w->ports, req->family, req->even_port, out);
+}
+
+static int relay_open(void *arg, struct turn_allocation *a, struct turn_relay_request *req)
+{
+    struct worker *w = arg;
+    struct relay_socket *rs = malloc(sizeof *rs);
+    if (!rs)
+        return -ENOMEM;
+    int err = open_socket(w, a, req, &rs->udp);
+    if (err) {
+        free(rs);
+        return err;
+    }
+    rs->allocation = a;
+    rs->worker = w;
+    event_assign(&rs->readable, w->base, rs->udp.fd, EV_READ | EV_PERSIST | EV_ET, on_relay_readable, rs);
+    if (event_add(&rs->readable, NULL)) {
+        struct addr local = rs->udp.local;
+        udp_close(w->io, &rs->udp);
+        ports_release(w->ports, &local);
+        free(rs);
+        return -ENOMEM;
+    }
+    struct turn_relay *relay = &a->relay[turn_relay_index(rs->udp.local.family)];
+    relay->socket = rs;
+    relay->relayed = snapshot_external(w->snapshot, &rs->udp.local);
+    return 0;
+}
+
+static void relay_close(void *arg, struct turn_allocation *a)
+{
+    struct worker *w = arg;
+    for (int i = 0; i < 2; i++) {
+        struct relay_socket *rs = a->relay[i].socket;
+        if (!rs)
+            continue;
+        event_del(&rs->readable);
+        udp_close(w->io, &rs->udp);
+        ports_release(w->ports, &rs->udp.local);
+        free(rs);
+        a->relay[i].socket = NULL;
+    }
+}
+
+static void on_event(void *arg, const struct turn_event_info *info)
+{
+    struct worker *w = arg;
+    const struct turn_allocation *a = info->allocation;
+    bool stream = a && a->tuple.transport != TURN_UDP;
+    if (stream && info->event == TURN_EVENT_ALLOCATED)
+        stream_allocation_made(a->link, (struct turn_allocation *)(uintptr_t)a);
+    else if (stream && (info->event == TURN_EVENT_DELETED || info->event == TURN_EVENT_EXPIRED ||
+                        info->event == TURN_EVENT_CLOSED))
+        stream_allocation_ended(a->link);
+    report_event(w, info);
+}
+
+const struct turn_ops relay_turn_ops = {.relay_open = relay_open, .relay_close = relay_close, .event = on_event};

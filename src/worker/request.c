@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// STUN messages of clients: through the state machine, to a store and back where a user has to be looked up, and the answer out.
+#include <stdlib.h>
+#include <string.h>
+
+#include "auth/stores.h"
+#include "worker/internal.h"
+
+#define SPARE_MAX 64
+
+// A request whose user is being looked up.
+struct pending_request {
+    struct pending_request *next, **prev;
+    struct worker *worker;
+    struct io_sink *sink;
+    struct turn_tuple tuple;
+    struct turn_input in;
+    uint8_t *copy;               // of the message, once the answer is known to come later
+    struct store_lookup *lookup; // set then
+};
+
+// Before authentication an address may be forged, so that what we answer is limited by source prefix (/24, /64): a flood gains
+// nothing by way of us.
+static bool may_answer(struct worker *w, const struct turn_tuple *tuple, int64_t now_ms)
+{
+    uint32_t limit = w->snapshot->conf->limits.unauthenticated_rate;
+    if (!limit || tuple->transport != TURN_UDP)
+        return true;
+    uint64_t h = siphash(&w->hash_key, tuple->client.ip, tuple->client.family == ADDR_IPV6 ? 8 : 3);
+    return rate_take(&w->answers[h % ANSWER_RATES], limit, limit * 2, 1, now_ms);
+}
+
+static void answer(struct worker *w, struct io_sink *sink, const struct turn_input *in, bool limited)
+{
+    const struct turn_tuple *t = in->tuple;
+    if (limited && !may_answer(w, t, in->now_ms))
+        return;
+    io_queue_copy(w->io, sink, &t->client, &t->local, w->output.reply, w->output.reply_len);
+}
+
+// --- look-ups that take time ---
+
+static struct pending_request *pending_new(struct worker *w, struct io_sink *sink, const struct turn_input *in)
+{
+    struct pending_request *p = w->spare;
+    if (p) {
+        w->spare = p->next;
+        w->spare_count--;
+    } else {
+        p = malloc(sizeof *p);
+        if (!p)
+            return NULL;
+    }
+    *p = (struct pending_request){.worker = w, .sink = sink, .tuple = *in->tuple, .in = *in};
+    p->in.tuple = &p->tuple;
+    return p;
+}
+
+static void pending_free(struct pending_request *p)
+{
+    struct worker *w = p->worker;
+    if (p->prev) {
+        *p->prev = p->next;
+        if (p->next)
+            p->next->prev = p->prev;
+    }
+    free(p->copy);
+    if (w->spare_count >= SPARE_MAX) {
+        free(p);
+        return;
+    }
+    p->next = w->spare;
+    w->spare = p;
+    w->spare_count++;
+}
+
+static void on_looked_up(enum store_status status, const struct auth_record *rec, void *arg)
+{
+    struct pending_request *p = arg;
+    struct worker *w = p->worker;
+    if (p->copy)
+        p->in.now_ms = clock_ms();
+    enum turn_action action = turn_server_resume(w->turn, &p->in, status, rec, &w->output);
+    if (action == TURN_REPLY)
+        answer(w, p->sink, &p->in, status != STORE_FOUND);
+    pending_free(p);
+}
+
+// Keeps what the answer will need: the message lies in memory that the next read overwrites.
+static void pending_keep(struct pending_request *p, struct store_lookup *lookup)
+{
+    struct worker *w = p->worker;
+    p->lookup = lookup;
+    p->copy = malloc(p->in.len);
+    if (!p->copy) {
+        stores_cancel(w->stores, lookup);
+        pending_free(p);
+        return;
+    }
+    memcpy(p->copy, p->in.data, p->in.len);
+    p->in.data = p->copy;
+    p->next = w->pending;
+    p->prev = &w->pending;
+    if (p->next)
+        p->next->prev = &p->next;
+    w->pending = p;
+}
+
+static void look_up(struct worker *w, struct io_sink *sink, const struct turn_input *in)
+{
+    struct pending_request *p = pending_new(w, sink, in);
+    if (!p)
+        return; // the client asks again
+    struct store_lookup *lookup = stores_lookup(w->stores, &w->output.query, in->unix_time, on_looked_up, p);
+    if (lookup)
+        pending_keep(p, lookup);
+}
+
+void requests_cancel(struct worker *w, const struct io_sink *sink)
+{
+    for (struct pending_request *p = w->pending, *next; p; p = next) {
+        next = p->next;
+        if (sink && p->sink != sink)
+            continue;
+        stores_cancel(w->stores, p->lookup);
+        pending_free(p);
+    }
+    while (!sink && w->spare) {
+        struct pending_request *p = w->spare;
+        w->spare = p->next;
+        w->spare_count--;
+        free(p);
+    }
+}
+
+void request_input(struct worker *w, struct io_sink *sink, const struct turn_tuple *tuple, const uint8_t *data, size_t len)
+{
+    struct turn_input in = {.tuple = tuple,
+                            .data = data,
+                            .len = len,
+                            .now_ms = clock_ms(),
+                            .unix_time = time(NULL),
+                            .link = sink};
+    switch (turn_server_input(w->turn, &in, &w->output)) {
+    case TURN_REPLY:
+        answer(w, sink, &in, true);
+        break;
+    case TURN_LOOKUP:
+        look_up(w, sink, &in);
+        break;
+    case TURN_SEND:
+        relay_send(w, &w->output);
+        break;
+    case TURN_DROP:
+        break;
+    }
+}

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// All workers and what they share: the life of the server from configuration to end.
+#ifndef TP_WORKER_SERVER_H
+#define TP_WORKER_SERVER_H
+
+#include "conf/conf.h"
+
+struct server;
+
+// Makes the workers and opens every listening socket. Takes ownership of conf, also when it fails. 0 or a negative errno; *why
+// then says what failed (valid until the next call in this thread).
+int server_new(struct server **out, struct conf *conf, const char **why);
+
+// Opens the stores and starts the threads. Call it with the privileges that the server is to run with. As above.
+int server_start(struct server *s, const char **why);
+
+// Takes a new configuration over; live allocations go on. Owns conf. -EINVAL when it differs in something that a running
+// server cannot change (*why names the key): then the old one stays.
+int server_reload(struct server *s, struct conf *conf, const char **why);
+
+// Ends every allocation and thread, and frees all. NULL is nothing.
+void server_free(struct server *s);
+
+unsigned server_workers(const struct server *s);
+const struct conf *server_conf(const struct server *s);
+
+#endif

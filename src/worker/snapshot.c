@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <config.h>
+
+#include "worker/snapshot.h"
+
+#include <netdb.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "net/host.h"
+
+#define STORE_ENDPOINTS_MAX 8 // of one store
+
+// A list of addresses that grows while a snapshot is made.
+struct list {
+    struct addr *items;
+    size_t count;
+    bool failed;
+};
+
+static void list_add(struct list *l, const struct addr *a)
+{
+    struct addr *items = realloc(l->items, (l->count + 1) * sizeof *items);
+    if (!items) {
+        l->failed = true;
+        return;
+    }
+    l->items = items;
+    items[l->count++] = *a;
+}
+
+static void list_add_ip(struct list *l, struct addr a)
+{
+    a.port = 0;
+    for (size_t i = 0; i < l->count; i++)
+        if (addr_equal_ip(&l->items[i], &a))
+            return;
+    list_add(l, &a);
+}
+
+static bool find_relays(struct snapshot *s, const char **why)
+{
+    struct list l = {0};
+    const struct conf *c = s->conf;
+    for (size_t i = 0; i < c->relay.address_count; i++)
+        list_add_ip(&l, c->relay.addresses[i]);
+    if (!c->relay.address_count) {
+        struct addr a;
+        if (host_default_address(ADDR_IPV4, &a))
+            list_add_ip(&l, a);
+        if (host_default_address(ADDR_IPV6, &a))
+            list_add_ip(&l, a);
+    }
+    s->relays = l.items;
+    s->relay_count = l.count;
+    if (!l.count)
+        *why = "no relay address: this host has no default route to take one from; set relay.addresses";
+    return l.count > 0 && !l.failed;
+}
+
+static void add_store_endpoints(struct list *closed, const char *uri)
+{
+    struct stores_endpoint ends[STORE_ENDPOINTS_MAX];
+    size_t n = stores_endpoints(uri, ends, STORE_ENDPOINTS_MAX);
+    for (size_t i = 0; i < n; i++) {
+        struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found;
+        if (getaddrinfo(ends[i].host, NULL, &hints, &found))
+            continue;
+        for (struct addrinfo *ai = found; ai; ai = ai->ai_next) {
+            struct addr a;
+            if (addr_from_sockaddr(&a, ai->ai_addr))
+                continue;
+            a.port = ends[i].port;
+            list_add(closed, &a);
+        }
+        freeaddrinfo(found);
+    }
+}
+
+// Peers that are never reached whatever is allowed: our listeners and our stores (threat: a relay loop, or the relay as a way in).
+static bool find_closed(struct snapshot *s)
+{
+    struct list l = {0};
+    const struct conf *c = s->conf;
+    for (size_t i = 0; i < c->listen_count; i++) {
+        if (!c->listen[i].any) {
+            list_add(&l, &c->listen[i].addr);
+            continue;
+        }
+        struct addr any = {.family = ADDR_IPV4, .port = c->listen[i].addr.port};
+        list_add(&l, &any);
+        any.family = ADDR_IPV6;
+        list_add(&l, &any);
+    }
+    for (size_t i = 0; i < c->auth.store_count; i++)
+        add_store_endpoints(&l, c->auth.stores[i]);
+    s->closed = l.items;
+    s->policy.closed = l.items;
+    s->policy.closed_count = l.count;
+    return !l.failed;
+}
+
+static bool find_own(struct snapshot *s)
+{
+    struct list own = {0}, relays = {0};
+    const struct conf *c = s->conf;
+    struct addr *host;
+    int n = host_addresses(&host);
+    for (int i = 0; i < n; i++)
+        list_add_ip(&own, host[i]);
+    if (n >= 0)
+        free(host);
+    for (size_t i = 0; i < c->listen_count; i++)
+        if (!c->listen[i].any)
+            list_add_ip(&own, c->listen[i].addr);
+    for (size_t i = 0; i < s->relay_count; i++) {
+        list_add_ip(&own, s->relays[i]);
+        list_add_ip(&relays, s->relays[i]);
+    }
+    for (size_t i = 0; i < c->relay.external_count; i++) {
+        list_add_ip(&own, c->relay.external[i].external);
+        list_add_ip(&relays, c->relay.external[i].external);
+    }
+    s->own = own.items;
+    s->policy_relays = relays.items;
+    s->policy.own = own.items;
+    s->policy.own_count = own.count;
+    s->policy.relays = relays.items;
+    s->policy.relay_count = relays.count;
+    return n >= 0 && !own.failed && !relays.failed;
+}
+
+static void fill_policy(struct snapshot *s)
+{
+    const struct conf *c = s->conf;
+    s->policy.allow = c->relay.allow;
+    s->policy.allow_count = c->relay.allow_count;
+    s->policy.deny = c->relay.deny;
+    s->policy.deny_count = c->relay.deny_count;
+    s->policy.relay_port_min = c->relay.port_min;
+    s->policy.relay_port_max = c->relay.port_max;
+}
+
+static void fill_auth(struct snapshot *s, const uint8_t nonce_key[32])
+{
+    const struct conf *c = s->conf;
+    s->auth.realm = c->realm;
+    s->auth.nonce_lifetime = c->auth.nonce_lifetime;
+    memcpy(s->auth.nonce_key, nonce_key, 32);
+    if (c->auth.nonce_key)
+        EVP_Digest(c->auth.nonce_key, strlen(c->auth.nonce_key), s->auth.nonce_key, NULL, EVP_sha256(), NULL);
+}
+
+static bool fill_stores(struct snapshot *s)
+{
+    const struct conf *c = s->conf;
+    s->users = calloc(c->auth.user_count + 1, sizeof *s->users);
+    if (!s->users)
+        return false;
+    for (size_t i = 0; i < c->auth.user_count; i++)
+        s->users[i] = (struct stores_user){
+            .name = c->auth.users[i].name, .password = c->auth.users[i].password, .key = c->auth.users[i].key};
+    s->stores = (struct stores_config){
+        .realm = c->realm,
+        .uris = (const char *const *)c->auth.stores,
+        .uri_count = c->auth.store_count,
+        .users = s->users,
+        .user_count = c->auth.user_count,
+        .secrets = (const char *const *)c->auth.secrets,
+        .secret_count = c->auth.secret_count,
+        .cache_ttl_ms = c->auth.cache_ttl * 1000,
+        .timeout_ms = c->auth.timeout,
+        .cache_entries = c->auth.cache_entries,
+        .max_pending = c->auth.max_pending,
+    };
+    return true;
+}
+
+static void fill_turn(struct snapshot *s)
+{
+    const struct conf *c = s->conf;
+    s->turn = (struct turn_config){
+        .auth = &s->auth,
+        .policy = &s->policy,
+        .lifetime_default = c->limits.lifetime,
+        .lifetime_max = c->limits.lifetime_max,
+        .user_allocations = c->limits.user_allocations,
+        .total_allocations = c->limits.total_allocations,
+        .max_permissions = c->limits.permissions,
+        .max_channels = c->limits.channels,
+        .software = PACKAGE_NAME,
+    };
+    for (size_t i = 0; i < s->relay_count; i++)
+        *(s->relays[i].family == ADDR_IPV6 ? &s->turn.relay_ipv6 : &s->turn.relay_ipv4) = true;
+}
+
+struct snapshot *snapshot_new(struct conf *conf, const uint8_t nonce_key[32], const char **why)
+{
+    *why = "out of memory";
+    struct snapshot *s = calloc(1, sizeof *s);
+    if (!s) {
+        conf_free(conf);
+        return NULL;
+    }
+    s->references = 1;
+    s->conf = conf;
+    fill_auth(s, nonce_key);
+    fill_policy(s);
+    if (!find_relays(s, why) || !find_own(s) || !find_closed(s) || !fill_stores(s)) {
+        snapshot_unref(s);
+        return NULL;
+    }
+    fill_turn(s);
+    return s;
+}
+
+struct snapshot *snapshot_ref(struct snapshot *s)
+{
+    atomic_fetch_add(&s->references, 1);
+    return s;
+}
+
+void snapshot_unref(struct snapshot *s)
+{
+    if (!s || atomic_fetch_sub(&s->references, 1) != 1)
+        return;
+    free(s->relays);
+    free(s->own);
+    free(s->policy_relays);
+    free(s->closed);
+    free(s->users);
+    conf_free(s->conf);
+    free(s);
+}
+
+struct addr snapshot_external(const struct snapshot *s, const struct addr *relayed)
+{
+    const struct conf *c = s->conf;
+    for (size_t i = 0; i < c->relay.external_count; i++) {
+        if (addr_equal_ip(&c->relay.external[i].relay, relayed)) {
+            struct addr mapped = c->relay.external[i].external;
+            mapped.port = relayed->port;
+            return mapped;
+        }
+    }
+    return *relayed;
+}

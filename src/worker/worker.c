@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "worker/worker.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/rand.h"
+#include "worker/internal.h"
+
+
+static _Thread_local char why_text[256];
+
+// --- the end of a loop turn ---
+
+static void on_flush(evutil_socket_t fd, short what, void *arg)
+{
+    struct worker *w = arg;
+    io_flush(w->io);
+}
+
+// An event made active goes to the end of the queue of this turn: what is ready is drained before anything is sent.
+static void wake_flush(void *arg)
+{
+    struct worker *w = arg;
+    event_active(&w->flush, EV_TIMEOUT, 0);
+}
+
+static void on_second(evutil_socket_t fd, short what, void *arg)
+{
+    struct worker *w = arg;
+    int64_t now_ms = clock_ms();
+    turn_server_sweep(w->turn, now_ms);
+    streams_sweep(w, now_ms);
+    if (w->index == 0)
+        ports_sweep(w->ports, now_ms);
+}
+
+// --- making and ending ---
+
+static int open_base(struct worker *w)
+{
+    struct event_config *cfg = event_config_new();
+    if (!cfg)
+        return -ENOMEM;
+    event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK); // only its own thread touches it
+    event_config_require_features(cfg, EV_FEATURE_ET);
+    w->base = event_base_new_with_config(cfg);
+    event_config_free(cfg);
+    return w->base ? 0 : -ENOMEM;
+}
+
+static int build(struct worker *w, struct quota *quota)
+{
+    int err = open_base(w);
+    if (err)
+        return err;
+    w->io = io_new(wake_flush, w);
+    w->turn = turn_server_new(&relay_turn_ops, w, quota, (uint8_t)w->index);
+    w->peer_counts = calloc(STREAM_SOURCES, sizeof *w->peer_counts);
+    if (!w->io || !w->turn || !w->peer_counts)
+        return -ENOMEM;
+    turn_server_configure(w->turn, &w->snapshot->turn);
+    event_assign(&w->flush, w->base, -1, 0, on_flush, w);
+    event_assign(&w->second, w->base, -1, EV_PERSIST, on_second, w);
+    const struct timeval second = {1, 0};
+    event_add(&w->second, &second);
+    return mailbox_new(&w->mailbox, w->base, w);
+}
+
+int worker_new(struct worker **out, unsigned index, struct snapshot *snapshot, struct ports *ports, struct quota *quota,
+               const char **why)
+{
+    struct worker *w = calloc(1, sizeof *w);
+    if (!w) {
+        *why = "out of memory";
+        return -ENOMEM;
+    }
+    w->index = index;
+    w->snapshot = snapshot_ref(snapshot);
+    w->ports = ports;
+    rand_bytes(&w->hash_key, sizeof w->hash_key);
+    int err = build(w, quota);
+    if (err) {
+        snprintf(why_text, sizeof why_text, "cannot make worker %u: %s", index, strerror(-err));
+    } else {
+        struct addr where;
+        bool stream;
+        char text[ADDR_STRLEN];
+        err = listeners_open(w, &where, &stream);
+        if (err)
+            snprintf(why_text, sizeof why_text, "cannot listen on %s %s: %s", stream ? "tcp" : "udp", addr_format(&where, text),
+                     strerror(-err));
+    }
+    if (err) {
+        *why = why_text;
+        worker_free(w);
+        return err;
+    }
+    listeners_start(w);
+    *out = w;
+    return 0;
+}
+
+int worker_open_stores(struct worker *w, const char **why)
+{
+    return stores_open(&w->stores, &w->snapshot->stores, w->base, why);
+}
+
+static void *run(void *arg)
+{
+    struct worker *w = arg;
+    event_base_loop(w->base, 0);
+    return NULL;
+}
+
+int worker_start(struct worker *w)
+{
+    int err = pthread_create(&w->thread, NULL, run, w);
+    w->running = !err;
+    return -err;
+}
+
+static void on_reload(void *worker, void *arg)
+{
+    struct worker *w = worker;
+    struct snapshot *snapshot = arg;
+    struct stores *stores;
+    const char *why;
+    if (stores_open(&stores, &snapshot->stores, w->base, &why)) {
+        log_error("conf", "worker %u keeps the configuration it has: %s", w->index, why);
+        snapshot_unref(snapshot);
+        return;
+    }
+    requests_cancel(w, NULL); // their clients ask again
+    stores_close(w->stores);
+    w->stores = stores;
+    turn_server_configure(w->turn, &snapshot->turn);
+    snapshot_unref(w->snapshot);
+    w->snapshot = snapshot;
+}
+
+int worker_reload(struct worker *w, struct snapshot *snapshot)
+{
+    int err = mailbox_post(w->mailbox, on_reload, snapshot_ref(snapshot));
+    if (err)
+        snapshot_unref(snapshot);
+    return err;
+}
+
+static void on_stop(void *worker, void *arg)
+{
+    struct worker *w = worker;
+    event_base_loopbreak(w->base);
+}
+
+void worker_stop(struct worker *w)
+{
+    if (!w->running)
+        return;
+    while (mailbox_post(w->mailbox, on_stop, NULL))
+        sched_yield();
+    pthread_join(w->thread, NULL);
+    w->running = false;
+}
+
+void worker_free(struct worker *w)
+{
+    if (!w)
+        return;
+    if (w->stores)
+        requests_cancel(w, NULL);
+    if (w->turn)
+        streams_close(w);
+    turn_server_free(w->turn);
+    if (w->io) {
+        io_flush(w->io);
+        listeners_close(w);
+    }
+    stores_close(w->stores);
+    mailbox_free(w->mailbox);
+    io_free(w->io);
+    if (event_initialized(&w->second))
+        event_del(&w->second);
+    if (event_initialized(&w->flush))
+        event_del(&w->flush);
+    free(w->peer_counts);
+    if (w->base)
+        event_base_free(w->base);
+    snapshot_unref(w->snapshot);
+    free(w);
+}
