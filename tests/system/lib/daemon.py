@@ -86,7 +86,7 @@ def settings(port, **over):
         "workers": 2,
         "listen": [{"transport": t, "address": "*", "port": port} for t in ("udp", "tcp")],
         "relay": {"addresses": ["127.0.0.1", "::1"], "allow": ["127.0.0.0/8", "::1/128"]},
-        "auth": {"users": [{"name": "user", "password": "pass"}, {"name": "other", "password": "word"}]},
+        "auth": {"stores": [], "users": [{"name": "user", "password": "pass"}, {"name": "other", "password": "word"}]},
         "limits": {"unauthenticated_rate": 0},
         "log": {"level": "debug", "format": "text", "target": "stderr"},
     }

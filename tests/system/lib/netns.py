@@ -78,16 +78,15 @@ class Namespace:
 
     def catch_all(self, *addresses):
         """A device that every packet to anywhere leaves by, so that a Sniffer on it sees what the host would have sent."""
-        self.ip("link", "add", "out0", "type", "dummy")
-        self.ip("link", "set", "out0", "up")
-        self.address("out0", *addresses)
-        self.ip("route", "add", "default", "dev", "out0")
-        self.ip("-6", "route", "add", "default", "dev", "out0")
-        return "out0"
+        device, _ = pair(self, addresses, Namespace(), ())
+        self.ip("link", "set", device, "arp", "off")  # nobody has to answer for an address
+        self.ip("route", "add", "default", "dev", device)
+        self.ip("-6", "route", "add", "default", "dev", device)
+        return device
 
 
 def pair(a, a_addresses, b, b_addresses):
-    """Connects two namespaces with a veth pair, named v0 in both (v1, ... for further ones)."""
+    """Connects two namespaces with a veth pair; gives the names of its ends."""
     n = next(_number)
     name_a, name_b = "v%da" % n, "v%db" % n
     _ip("-n", a.name, "link", "add", name_a, "type", "veth", "peer", "name", name_b, "netns", b.name)
