@@ -59,11 +59,9 @@ struct daemon {
     struct event_base *base;
 };
 
-static int bad_usage(const char *fmt, const char *arg)
+static int bad_usage(const char *argument, const char *what)
 {
-    fprintf(stderr, "turnpiked: ");
-    fprintf(stderr, fmt, arg);
-    fprintf(stderr, "\nTry `turnpiked --help`.\n");
+    fprintf(stderr, "turnpiked: %s: %s\nTry `turnpiked --help`.\n", argument, what);
     return EXIT_CONFIG;
 }
 
@@ -71,9 +69,9 @@ static int add_override(struct options *o, char *text)
 {
     char *equals = strchr(text, '=');
     if (!equals)
-        return bad_usage("--set %s: what is missing is =VALUE", text);
+        return bad_usage(text, "--set takes KEY=VALUE");
     if (o->override_count == OVERRIDES_MAX)
-        return bad_usage("--set %s: too many", text);
+        return bad_usage(text, "one --set too many");
     *equals = '\0';
     o->overrides[o->override_count++] = (struct conf_override){.key = text, .value = equals + 1};
     return 0;
@@ -126,9 +124,9 @@ static int parse_options(struct options *o, int argc, char **argv)
             return err;
     }
     if (optind < argc)
-        return bad_usage("%s: not an option", argv[optind]);
+        return bad_usage(argv[optind], "not an option");
     if (o->dev && o->file)
-        return bad_usage("%s", "--dev takes no configuration file");
+        return bad_usage("--dev", "it takes no configuration file");
     if (!o->dev && !o->file)
         o->file = TP_SYSCONFDIR "/turnpike.conf";
     return 0;

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "net/ports.h"
+
+#define MIN_PORT 41000
+#define COUNT 64
+
+static struct addr loopback(void)
+{
+    struct addr a;
+    assert_int_equal(addr_parse_ip(&a, "127.0.0.9", 0), 0);
+    return a;
+}
+
+static struct ports *new_ports(uint16_t min, uint16_t max)
+{
+    struct addr a = loopback();
+    struct ports *p = ports_new(&a, 1, min, max);
+    assert_non_null(p);
+    return p;
+}
+
+static void give_back(struct ports *p, struct udp_socket *s)
+{
+    close(s->fd);
+    ports_release(p, &s->local);
+}
+
+// Every port once, then none, then the very port that came back.
+static void test_all_ports_and_no_more(void **state)
+{
+    struct ports *p = new_ports(MIN_PORT, MIN_PORT + COUNT - 1);
+    struct udp_socket s[COUNT], one;
+    bool seen[COUNT] = {0};
+    for (int i = 0; i < COUNT; i++) {
+        assert_int_equal(ports_open(p, ADDR_IPV4, false, &s[i]), 0);
+        int at = s[i].local.port - MIN_PORT;
+        assert_in_range(at, 0, COUNT - 1);
+        assert_false(seen[at]);
+        seen[at] = true;
+    }
+    assert_int_equal(ports_open(p, ADDR_IPV4, false, &one), -EADDRNOTAVAIL);
+    uint16_t freed = s[17].local.port;
+    give_back(p, &s[17]);
+    assert_int_equal(ports_open(p, ADDR_IPV4, false, &s[17]), 0);
+    assert_int_equal(s[17].local.port, freed);
+    for (int i = 0; i < COUNT; i++)
+        give_back(p, &s[i]);
+    ports_free(p);
+}
+
+static void test_even(void **state)
+{
+    struct ports *p = new_ports(MIN_PORT + 100, MIN_PORT + 107);
+    struct udp_socket s[4], one;
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(ports_open(p, ADDR_IPV4, true, &s[i]), 0);
+        assert_int_equal(s[i].local.port % 2, 0);
+    }
+    assert_int_equal(ports_open(p, ADDR_IPV4, true, &one), -EADDRNOTAVAIL);
+    assert_int_equal(ports_open(p, ADDR_IPV4, false, &one), 0);
+    assert_int_equal(one.local.port % 2, 1);
+    give_back(p, &one);
+    for (int i = 0; i < 4; i++)
+        give_back(p, &s[i]);
+    ports_free(p);
+}
+
+static void test_family(void **state)
+{
+    struct ports *p = new_ports(MIN_PORT + 120, MIN_PORT + 127);
+    struct udp_socket s;
+    assert_int_equal(ports_open(p, ADDR_IPV6, false, &s), -EAFNOSUPPORT);
+    ports_free(p);
+}
+
+// A token opens exactly the next port, once, for the same user, in time (RFC 8656 7.2).
+static void test_reservation(void **state)
+{
+    struct ports *p = new_ports(MIN_PORT + 200, MIN_PORT + 203);
+    struct udp_socket s, held, other;
+    uint8_t token[PORTS_TOKEN_LEN];
+    assert_int_equal(ports_open_pair(p, ADDR_IPV4, "alice", 5, 1000, &s, token), 0);
+    assert_int_equal(s.local.port % 2, 0);
+    assert_int_equal(ports_claim(p, token, "bob", 3, 1000, &held), -EADDRNOTAVAIL);
+    uint8_t wrong[PORTS_TOKEN_LEN] = {0};
+    assert_int_equal(ports_claim(p, wrong, "alice", 5, 1000, &held), -EADDRNOTAVAIL);
+    assert_int_equal(ports_claim(p, token, "alice", 5, 1000, &held), 0);
+    assert_int_equal(held.local.port, s.local.port + 1);
+    assert_int_equal(ports_claim(p, token, "alice", 5, 1000, &other), -EADDRNOTAVAIL);
+    give_back(p, &held);
+    give_back(p, &s);
+
+    // Two pairs use all four ports up; what nobody claims comes back after 30 s.
+    struct udp_socket pair[2];
+    assert_int_equal(ports_open_pair(p, ADDR_IPV4, "alice", 5, 2000, &pair[0], token), 0);
+    assert_int_equal(ports_open_pair(p, ADDR_IPV4, "alice", 5, 2000, &pair[1], token), 0);
+    assert_int_equal(ports_open(p, ADDR_IPV4, false, &other), -EADDRNOTAVAIL);
+    ports_sweep(p, 2000 + 29999);
+    assert_int_equal(ports_open(p, ADDR_IPV4, false, &other), -EADDRNOTAVAIL);
+    ports_sweep(p, 2000 + 30000);
+    assert_int_equal(ports_claim(p, token, "alice", 5, 2000, &held), -EADDRNOTAVAIL);
+    assert_int_equal(ports_open(p, ADDR_IPV4, false, &other), 0);
+    give_back(p, &other);
+    give_back(p, &pair[0]);
+    give_back(p, &pair[1]);
+    ports_free(p);
+}
+
+// A port that another process holds is passed over, and is not lost.
+static void test_busy_port(void **state)
+{
+    struct ports *p = new_ports(MIN_PORT + 300, MIN_PORT + 301);
+    struct addr a = loopback();
+    a.port = MIN_PORT + 300;
+    struct udp_socket stranger, s, other;
+    assert_int_equal(udp_open(&stranger, &a, 0), 0);
+    assert_int_equal(ports_open(p, ADDR_IPV4, false, &s), 0);
+    assert_int_equal(s.local.port, MIN_PORT + 301);
+    assert_int_equal(ports_open(p, ADDR_IPV4, false, &other), -EADDRNOTAVAIL);
+    close(stranger.fd);
+    assert_int_equal(ports_open(p, ADDR_IPV4, false, &other), 0);
+    assert_int_equal(other.local.port, MIN_PORT + 300);
+    give_back(p, &s);
+    give_back(p, &other);
+    ports_free(p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_all_ports_and_no_more),
+        cmocka_unit_test(test_even),
+        cmocka_unit_test(test_family),
+        cmocka_unit_test(test_reservation),
+        cmocka_unit_test(test_busy_port),
+    };
+    return cmocka_run_group_tests_name("ports", tests, NULL, NULL);
+}
