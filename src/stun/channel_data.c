@@ -32,9 +32,9 @@ enum demux demux_first_byte(uint8_t b)
         return DEMUX_ZRTP;
     if (b <= 63)
         return DEMUX_DTLS;
-    if (b <= 79)
+    if (b <= 127)
         return DEMUX_CHANNEL;
-    if (b >= 128 && b <= 191)
+    if (b <= 191)
         return DEMUX_RTP;
     return DEMUX_QUIC;
 }

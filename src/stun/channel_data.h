@@ -9,7 +9,9 @@
 
 #define CHANNEL_HEADER_LEN 4
 #define CHANNEL_MIN 0x4000
-#define CHANNEL_MAX 0x4FFF // RFC 8656 12: 0x5000-0xFFFF are reserved
+// RFC 8656 section 12 ends the range at 0x4FFF so that QUIC can share a port (RFC 9443). A TURN server's port carries no QUIC, and clients
+// written for RFC 5766 pick numbers up to 0x7FFF: they are served.
+#define CHANNEL_MAX 0x7FFF
 
 struct channel_data {
     uint16_t channel;
@@ -28,8 +30,8 @@ enum demux {
     DEMUX_STUN,    // 0..3
     DEMUX_ZRTP,    // 16..19
     DEMUX_DTLS,    // 20..63
-    DEMUX_CHANNEL, // 64..79
-    DEMUX_QUIC,    // 80..127, 192..255 (RFC 9443)
+    DEMUX_CHANNEL, // 64..127, see CHANNEL_MAX
+    DEMUX_QUIC,    // 192..255 (RFC 9443)
     DEMUX_RTP,     // 128..191
     DEMUX_UNKNOWN,
 };

@@ -47,12 +47,12 @@ static void test_channel_range(void **state)
     for (uint32_t channel = 0; channel <= 0xffff; channel++) {
         uint8_t buf[4];
         channel_data_header(buf, (uint16_t)channel, 0);
-        int want = channel >= 0x4000 && channel <= 0x4fff ? 0 : -EBADMSG;
+        int want = channel >= 0x4000 && channel <= 0x7fff ? 0 : -EBADMSG;
         assert_int_equal(channel_data_parse(&cd, buf, 4), want);
     }
 }
 
-// RFC 7983 section 7 as updated by RFC 9443 section 2.
+// RFC 7983 section 7 as updated by RFC 9443 section 2, but for the channel numbers of RFC 5766.
 static void test_demux(void **state)
 {
     for (int b = 0; b < 256; b++) {
@@ -63,11 +63,11 @@ static void test_demux(void **state)
             want = DEMUX_ZRTP;
         else if (b >= 20 && b <= 63)
             want = DEMUX_DTLS;
-        else if (b >= 64 && b <= 79)
+        else if (b >= 64 && b <= 127)
             want = DEMUX_CHANNEL;
         else if (b >= 128 && b <= 191)
             want = DEMUX_RTP;
-        else if (b >= 80)
+        else if (b >= 192)
             want = DEMUX_QUIC;
         assert_int_equal(demux_first_byte((uint8_t)b), want);
     }
