@@ -197,6 +197,14 @@ static void test_failed_setup_keeps_the_target(void **state)
     assert_string_equal(after_time(contents(path)), "info  a still here\n");
 }
 
+static void test_full_disk_is_survived(void **state)
+{
+    assert_int_equal(log_setup(LOG_LVL_INFO, LOG_FMT_TEXT, "file:/dev/full"), 0);
+    errno = EBUSY;
+    log_info("a", "lost");
+    assert_int_equal(errno, EBUSY);
+}
+
 // Runs log_setup("stderr") and one line with stderr being the file at path.
 static void log_to_stderr(const char *journal)
 {
@@ -268,6 +276,7 @@ int main(void)
         LOG_TEST(test_lines_of_threads_stay_whole),
         LOG_TEST(test_reopen_follows_the_name),
         LOG_TEST(test_failed_setup_keeps_the_target),
+        LOG_TEST(test_full_disk_is_survived),
         LOG_TEST(test_journal),
         LOG_TEST(test_levels),
         LOG_TEST(test_limit),

@@ -33,6 +33,10 @@ static void test_never_over_burst(void **state)
     assert_true(rate_take(&r, UINT32_MAX, 5, 5, 1));
     assert_false(rate_take(&r, 1, 5, 6, INT64_MAX));
     assert_true(rate_take(&r, 1, 5, 5, INT64_MAX));
+    // Idle for so long that time times rate is 2^64.
+    struct rate t = {0};
+    assert_true(rate_take(&t, 1u << 31, 5, 5, 1));
+    assert_true(rate_take(&t, 1u << 31, 5, 5, 1 + ((int64_t)1 << 33)));
     // A smaller burst holds at once.
     struct rate s = {0};
     assert_true(rate_take(&s, 1, 100, 1, 1));
