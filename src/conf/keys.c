@@ -44,7 +44,7 @@ static bool is_member(const struct conf_option *o, const char *prefix)
 static const struct conf_option *closest(const char *name, const char *prefix)
 {
     const struct conf_option *best = NULL;
-    unsigned best_distance = strlen(name) < 5 ? 2 : 3; // must be less
+    unsigned best_distance = strlen(name) < 4 ? 2 : 3; // must be less
 
     if (strlen(name) > NAME_MAX_LEN)
         return NULL;

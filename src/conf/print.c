@@ -177,64 +177,81 @@ void conf_print(const struct conf *c, FILE *out)
 }
 
 // mdoc(7): a line that begins with a dot or an apostrophe is a macro, a backslash begins an escape.
-// Each sentence on a line of its own, so that the formatter spaces them.
+// Each sentence begins a line, so that the formatter spaces them.
 static void print_roff(FILE *out, const char *text)
 {
-    bool start = true;
-    for (const char *p = text; *p; p++) {
-        if (start && (*p == '.' || *p == '\''))
+    size_t column = 0;
+    bool sentence_end = false;
+
+    while (*text) {
+        size_t len = strcspn(text, " ");
+        if (column > 0 && (sentence_end || column + 1 + len > 79)) {
+            fputc('\n', out);
+            column = 0;
+        } else if (column > 0) {
+            fputc(' ', out);
+            column++;
+        }
+        if (column == 0 && (*text == '.' || *text == '\''))
             fputs("\\&", out);
-        start = false;
-        if (*p == '\\')
-            fputs("\\e", out);
-        else if (*p == '.' && p[1] == ' ' && isupper((unsigned char)p[2])) {
-            fputs(".\n", out);
-            start = true;
-            p++;
-        } else
-            fputc(*p, out);
+        for (size_t i = 0; i < len; i++) {
+            if (text[i] == '\\')
+                fputs("\\e", out);
+            else
+                fputc(text[i], out);
+        }
+        column += len;
+        sentence_end = len > 0 && text[len - 1] == '.' &&
+                       isupper((unsigned char)text[len == strlen(text) ? len : len + 1]);
+        text += len + (text[len] == ' ');
     }
     fputc('\n', out);
 }
 
 static void print_type(FILE *out, const struct conf_option *o)
 {
-    char allowed[160];
+    char allowed[160], text[320];
 
     conf_option_allowed(o, allowed, sizeof(allowed));
     if (o->type == CONF_GROUPS)
-        fprintf(out, "A list of groups, %u to %u.\n", o->min_items, o->max_items);
-    else if (o->list && o->type == CONF_CODED)
-        fprintf(out, "A list, up to %u, of %s.\n", o->max_items, allowed);
+        snprintf(text, sizeof(text), "A list of groups, %u to %u.", o->min_items, o->max_items);
     else if (o->list)
-        fprintf(out, "A list, up to %u, of text, each %s.\n", o->max_items, allowed);
+        snprintf(text, sizeof(text), "A list, at most %u; entries may be %s.", o->max_items,
+                 allowed);
     else if (o->type == CONF_CODED)
-        fprintf(out, "Allowed are %s.\n", allowed);
+        snprintf(text, sizeof(text), "Allowed are %s.", allowed);
     else if (o->type == CONF_STRING)
-        fprintf(out, "Text, %s.\n", allowed);
+        snprintf(text, sizeof(text), "Text, %s.", allowed);
     else
-        fprintf(out, "%s, %s.\n", o->type == CONF_PORTS ? "Two numbers" : "A number", allowed);
+        snprintf(text, sizeof(text), "%s, %s.", o->type == CONF_PORTS ? "Two numbers" : "A number",
+                 allowed);
+    print_roff(out, text);
+}
+
+static void print_default(FILE *out, const struct conf_option *o)
+{
+    const char *value = o->manual ? o->manual : o->value;
+
+    if (o->required)
+        fputs("Has to be set.\n", out);
+    if (o->required || !value)
+        return;
+    fputs("Default:\n.Ql \"", out);
+    for (; *value; value++)
+        fputs(*value == '"' ? "\\(dq" : (char[]){*value, '\0'}, out);
+    fputs("\"\n", out);
 }
 
 void conf_print_manual(FILE *out)
 {
     fputs(".Bl -tag -width Ds\n", out);
     for (const struct conf_option *o = conf_options; o < conf_options + conf_option_count; o++) {
-        const char *value = o->manual ? o->manual : o->value;
         fprintf(out, ".It Ic %s\n", o->key);
         print_roff(out, o->help);
         if (o->type == CONF_GROUP)
             continue;
         print_type(out, o);
-        if (o->required)
-            fputs("Has to be set.\n", out);
-        else if (value) {
-            fputs("Default:\n", out);
-            fputs(".Ql ", out);
-            for (const char *p = value; *p; p++)
-                fputs(*p == '"' ? "\\(dq" : (char[]){*p, '\0'}, out);
-            fputc('\n', out);
-        }
+        print_default(out, o);
     }
     fputs(".El\n", out);
 }

@@ -82,17 +82,17 @@ static void read_string(struct loader *l, const struct conf_option *o, char **ou
     const char *why;
     size_t len = strlen(text);
 
-    if (len < o->min || len > o->max) {
-        conf_fail(l, s, key, "%zu bytes are too %s, allowed are %u to %u", len,
-                  len < o->min ? "few" : "many", o->min, o->max);
-        return;
-    }
     if ((o->secret || o->uri) && strstr(text, CONF_HIDDEN)) {
         conf_fail(l, s, key, "is the place-holder of --print-config, not a value");
         return;
     }
     if (o->check && o->check(text, &why) < 0) {
         conf_fail(l, s, key, "%s %s", describe(o, s, value, sizeof(value)), why);
+        return;
+    }
+    if (len < o->min || len > o->max) {
+        conf_fail(l, s, key, "%zu bytes are too %s, allowed are %u to %u", len,
+                  len < o->min ? "few" : "many", o->min, o->max);
         return;
     }
     *out = strdup(text);

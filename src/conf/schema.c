@@ -94,7 +94,7 @@ const struct conf_option conf_options[] = {
      IN(conf_user, password), .min = 1, .max = 508, .secret = true},
     {"auth.users.key",
      "MD5 of name:realm:password as 32 hex digits, so that the password need not stand here.",
-     CONF_STRING, IN(conf_user, key), .min = 1, .max = 508, .check = conf_check_user_key,
+     CONF_STRING, IN(conf_user, key), .min = 32, .max = 32, .check = conf_check_user_key,
      .secret = true},
     {"auth.secrets",
      "Secrets shared with the application server, which makes time-limited user names and "
@@ -110,7 +110,7 @@ const struct conf_option conf_options[] = {
      "64 hex digits that sign nonces, the same on every node that shall accept the others' nonces. "
      "Not set: random at "
      "each start.",
-     CONF_STRING, AT(auth.nonce_key), .min = 1, .max = 508, .check = conf_check_nonce_key,
+     CONF_STRING, AT(auth.nonce_key), .min = 64, .max = 64, .check = conf_check_nonce_key,
      .secret = true},
     {"auth.cache_ttl",
      "Seconds that the answer of a Redis is used without asking again. Changes made with "
@@ -197,6 +197,8 @@ const char *conf_option_allowed(const struct conf_option *o, char *buf, size_t c
 {
     if (o->type == CONF_CODED)
         snprintf(buf, cap, "%s", o->codec->allowed);
+    else if (o->type == CONF_STRING && o->min == o->max)
+        snprintf(buf, cap, "%u characters", o->min);
     else if (o->type == CONF_STRING)
         snprintf(buf, cap, "%u to %u bytes", o->min, o->max);
     else

@@ -71,7 +71,7 @@ static int address_parse(void *out, const char *text, const char **why)
     if (addr_parse_ip(&a, text, 0) < 0)
         return conf_refuse(why, "not a numeric IP address");
     if (addr_is_any(&a))
-        return conf_refuse(why, "every address cannot be relayed from, peers are told one");
+        return conf_refuse(why, "stands for every address, and peers are told one");
     if (is_multicast(&a))
         return conf_refuse(why, "a multicast address");
     memcpy(out, &a, sizeof(a));
