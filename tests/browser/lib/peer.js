@@ -9,7 +9,7 @@ const ERROR_WINDOW_MS = 10000;
 
 let pc;
 let channel;
-const state = { presented: 0, received: null, candidates: [], errors: [] };
+const state = { presented: 0, received: null, errors: [] };
 
 async function sha256(bytes) {
   const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
@@ -38,9 +38,7 @@ function receiveData(event) {
 async function open(iceServer) {
   pc = new RTCPeerConnection({ iceServers: [iceServer], iceTransportPolicy: 'relay' });
   pc.onicecandidate = ({ candidate }) => {
-    if (!candidate?.candidate) return;
-    state.candidates.push(candidate.candidate);
-    signal({ candidate: candidate.toJSON() });
+    if (candidate?.candidate) signal({ candidate: candidate.toJSON() });
   };
   pc.onicecandidateerror = ({ errorCode, errorText }) => state.errors.push({ errorCode, errorText });
   pc.ontrack = ({ streams }) => {
@@ -92,6 +90,7 @@ async function look() {
     decoded: video?.framesDecoded ?? 0,
     presented: state.presented,
     received: state.received,
+    errors: state.errors,
     pair: pair && { local: local.candidateType, remote: remote.candidateType, relayProtocol: local.relayProtocol },
   };
 }
