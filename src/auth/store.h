@@ -27,6 +27,7 @@ struct auth_record {
     size_t user_len;
     struct auth_key keys[AUTH_KEYS_MAX];
     unsigned key_count;
+    bool incomplete;          // a store that may hold more keys was away: a mismatch is no proof of a wrong password
     int64_t created;          // Unix seconds
     int64_t expires;          // Unix seconds, 0: never
     bool disabled;

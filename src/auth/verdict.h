@@ -11,6 +11,9 @@ struct auth_config {
     const char *realm;
     uint8_t nonce_key[32];   // of this process, or shared by nodes that accept each other's nonces
     int64_t nonce_lifetime;  // seconds
+    // What a challenge offers (RFC 8489 9.2.1); both are off in a zeroed struct, which suits every store.
+    bool md5_only;           // no PASSWORD-ALGORITHMS: some store has nothing but MD5 keys, and a client takes SHA-256 if it is offered
+    bool username_anonymity; // clients must send USERHASH: no shared secrets and no coturn layout, which cannot be searched by hash
 };
 
 enum auth_step {
@@ -21,7 +24,8 @@ enum auth_step {
 
 struct auth_request {
     struct store_query query; // points into the message
-    bool integrity256;        // which integrity attribute is checked, and signs the answer
+    bool integrity256;        // which integrity attribute is checked
+    bool answer256;           // which one signs the answer: SHA-256 when the request named an algorithm (RFC 8489 9.2.4, end)
     enum stun_password_algorithm algorithm;
 };
 

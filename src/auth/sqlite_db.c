@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "auth/sqlite_db.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "auth/uri.h"
+
+#define SCHEMA_VERSION 1
+#define READ_BUSY_MS 100 // a server's worker waits no longer: everything it serves waits with it
+#define WRITE_BUSY_MS 5000
+
+static const char schema[] =
+    "CREATE TABLE IF NOT EXISTS users ("
+    " realm TEXT NOT NULL, name BLOB NOT NULL, userhash BLOB NOT NULL,"
+    " key_md5 BLOB, key_sha256 BLOB, created INTEGER NOT NULL, expires INTEGER NOT NULL DEFAULT 0,"
+    " disabled INTEGER NOT NULL DEFAULT 0, max_allocations INTEGER NOT NULL DEFAULT 0,"
+    " max_bps INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (realm, name)) WITHOUT ROWID;"
+    "CREATE INDEX IF NOT EXISTS users_userhash ON users (userhash);"
+    "CREATE TABLE IF NOT EXISTS secrets ("
+    " realm TEXT NOT NULL, secret TEXT NOT NULL, created INTEGER NOT NULL,"
+    " PRIMARY KEY (realm, secret)) WITHOUT ROWID;"
+    "PRAGMA user_version = 1;";
+
+// Creates an empty file. 1: created, 0: it is there already.
+static int create_file(const char *path, const char **why)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+
+    if (fd >= 0) {
+        close(fd);
+        return 1;
+    }
+    if (errno == EEXIST)
+        return 0;
+    int r = -errno;
+    const char *slash = strrchr(path, '/');
+    if (r == -ENOENT && slash)
+        *why = store_why("%s: cannot be created, since the folder %.*s does not exist", path,
+                         slash == path ? 1 : (int)(slash - path), path);
+    else
+        *why = store_why("%s: cannot be created: %s", path, strerror(-r));
+    return r;
+}
+
+static int read_version(sqlite3 *db, int *version)
+{
+    sqlite3_stmt *st = NULL;
+    int rc = sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &st, NULL);
+
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(st);
+    if (rc == SQLITE_ROW) {
+        *version = sqlite3_column_int(st, 0);
+        rc = SQLITE_OK;
+    }
+    sqlite3_finalize(st);
+    return rc;
+}
+
+// Several processes and workers may come here at once: the first that gets the lock creates, the
+// others find it done.
+static int create_schema(sqlite3 *db)
+{
+    int version = 0;
+    // The switch to WAL fails at once, whatever the busy timeout says, when another process is
+    // making it.
+    for (int tries = 0; tries < 50; tries++) {
+        int rc = sqlite3_exec(db, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
+        if (rc == SQLITE_OK)
+            break;
+        if (rc != SQLITE_BUSY)
+            return rc;
+        usleep(20000);
+    }
+    int rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+    if (rc != SQLITE_OK)
+        return rc;
+    rc = read_version(db, &version);
+    if (rc == SQLITE_OK && version == 0)
+        rc = sqlite3_exec(db, schema, NULL, NULL, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
+    else
+        sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+    return rc;
+}
+
+static int open_handle(sqlite3 **db, const char *path, bool writable, const char **why)
+{
+    int flags = writable ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY;
+    int rc = sqlite3_open_v2(path, db, flags | SQLITE_OPEN_NOMUTEX, NULL);
+
+    if (rc != SQLITE_OK) {
+        *why = store_why("%s: %s", path, *db ? sqlite3_errmsg(*db) : sqlite3_errstr(rc));
+        sqlite3_close(*db);
+        *db = NULL;
+        return rc == SQLITE_NOMEM ? -ENOMEM : -EIO;
+    }
+    sqlite3_extended_result_codes(*db, 0);
+    sqlite3_busy_timeout(*db, writable ? WRITE_BUSY_MS : READ_BUSY_MS);
+    return 0;
+}
+
+static int fail(sqlite3 *db, const char *path, const char **why)
+{
+    *why = store_why("%s: %s", path, sqlite3_errmsg(db));
+    sqlite3_close(db);
+    return -EIO;
+}
+
+int sqlite_db_open(sqlite3 **out, const char *path, bool writable, const char **why)
+{
+    sqlite3 *db = NULL;
+    struct stat st;
+    int version = 0;
+    int r = create_file(path, why);
+
+    if (r < 0)
+        return r;
+    // A file of no bytes is one that another process has only just created, or that was left so.
+    if (r == 1 || (stat(path, &st) == 0 && st.st_size == 0)) {
+        r = open_handle(&db, path, true, why);
+        if (r < 0)
+            return r;
+        if (create_schema(db) != SQLITE_OK)
+            return fail(db, path, why);
+        if (writable)
+            goto check;
+        sqlite3_close(db);
+    }
+    r = open_handle(&db, path, writable, why);
+    if (r < 0)
+        return r;
+check:
+    if (read_version(db, &version) != SQLITE_OK)
+        return fail(db, path, why);
+    if (version != SCHEMA_VERSION) {
+        *why = version == 0
+                   ? store_why("%s: not a user database of turnpike", path)
+                   : store_why("%s: schema %d, this build knows %d", path, version, SCHEMA_VERSION);
+        sqlite3_close(db);
+        return -EINVAL;
+    }
+    *out = db;
+    return 0;
+}
+
+// A key column: NULL, or a blob of exactly len bytes.
+static bool read_key(sqlite3_stmt *row, int column, uint8_t *out, int len, bool *has)
+{
+    *has = false;
+    if (sqlite3_column_type(row, column) == SQLITE_NULL)
+        return true;
+    const void *p = sqlite3_column_blob(row, column);
+    if (!p || sqlite3_column_bytes(row, column) != len)
+        return false;
+    memcpy(out, p, (size_t)len);
+    *has = true;
+    return true;
+}
+
+bool sqlite_db_read_user(sqlite3_stmt *row, struct auth_record *rec)
+{
+    struct auth_key *k = &rec->keys[0];
+
+    memset(rec, 0, sizeof(*rec));
+    const void *name = sqlite3_column_blob(row, 0);
+    int len = sqlite3_column_bytes(row, 0);
+    if (!name || len <= 0 || len > AUTH_USER_MAX)
+        return false;
+    memcpy(rec->user, name, (size_t)len);
+    rec->user_len = (size_t)len;
+    if (!read_key(row, 1, k->md5, sizeof(k->md5), &k->has_md5) ||
+        !read_key(row, 2, k->sha256, sizeof(k->sha256), &k->has_sha256) ||
+        !(k->has_md5 || k->has_sha256))
+        return false;
+    rec->key_count = 1;
+    rec->created = sqlite3_column_int64(row, 3);
+    rec->expires = sqlite3_column_int64(row, 4);
+    rec->disabled = sqlite3_column_int(row, 5) != 0;
+    sqlite3_int64 allocations = sqlite3_column_int64(row, 6);
+    sqlite3_int64 bps = sqlite3_column_int64(row, 7);
+    if (rec->expires < 0 || allocations < 0 || allocations > UINT32_MAX || bps < 0)
+        return false;
+    rec->max_allocations = (uint32_t)allocations;
+    rec->max_bps = (uint64_t)bps;
+    return true;
+}
