@@ -138,8 +138,7 @@ static void take_override(struct loader *l, const struct conf_override *ov)
         const struct conf_option *group;
         snprintf(prefix, sizeof(prefix), "%.*s", name ? (int)(name - ov->key) : 0, ov->key);
         group = conf_option_find(prefix);
-        snprintf(prefix, sizeof(prefix), group && !group->codec ? "%s." : "",
-                 group ? group->key : "");
+        snprintf(prefix, sizeof(prefix), "%s%s", group ? group->key : "", group ? "." : "");
         conf_fail_unknown(l, NULL, name ? name + 1 : ov->key, prefix, ov->key);
         return;
     }

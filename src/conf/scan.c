@@ -25,7 +25,10 @@ struct scan {
     const char *name;
     const char *text, *p, *end;
     unsigned line;
+    char open[DEPTH_MAX]; // the brackets that are
     unsigned depth;
+    char previous; // the last character that was neither blank nor comment, 'a' for a word, 0 at
+                   // the start
     unsigned include_depth;
 };
 
@@ -95,9 +98,22 @@ static void skip_block_comment(struct scan *s)
     broken(s, opened, NULL, "the comment that begins here has no end");
 }
 
+static bool string_may_follow(const struct scan *s)
+{
+    if (s->previous == ',')
+        return s->depth > 0 && s->open[s->depth - 1] != '{';
+    return s->previous ? strchr("=:([\"", s->previous) != NULL : s->include_depth > 0;
+}
+
 static void skip_string(struct scan *s)
 {
     unsigned opened = s->line;
+
+    // libconfig would call it a syntax error, too, but leak it.
+    if (!string_may_follow(s))
+        broken(s, opened, NULL,
+               "text in quotes where none can be: a setting is written key = value;");
+    s->previous = '"';
     for (s->p++; s->p < s->end; s->p++) {
         if (*s->p == '"') {
             s->p++;
@@ -138,6 +154,7 @@ static void skip_word(struct scan *s)
     const char *start = s->p;
     while (s->p < s->end && (isalnum((unsigned char)*s->p) || strchr("_-*.+", *s->p)))
         s->p++;
+    s->previous = 'a';
     check_number(s, start, (size_t)(s->p - start));
 }
 
@@ -209,11 +226,12 @@ static void scan_step(struct scan *s)
     case '{':
     case '(':
     case '[':
-        if (++s->depth > DEPTH_MAX) {
+        if (s->depth == DEPTH_MAX) {
             broken(s, s->line, NULL, "brackets are nested too deeply");
             s->p = s->end;
             return;
         }
+        s->open[s->depth++] = *s->p;
         break;
     case '}':
     case ')':
@@ -226,6 +244,8 @@ static void scan_step(struct scan *s)
     default:
         break;
     }
+    if (!isspace((unsigned char)*s->p))
+        s->previous = *s->p;
     s->p++;
 }
 
