@@ -144,13 +144,17 @@ int channel_bind(struct turn_allocation *a, const struct siphash_key *key, uint1
         .peer = *peer, .number = number, .expires_ms = now_ms + CHANNEL_LIFETIME_MS};
     int rc;
 
-    if (by_number && by_number == by_peer) {
+    bool live =
+        (by_number && now_ms < by_number->expires_ms) || (by_peer && now_ms < by_peer->expires_ms);
+    // The same pair again, unless it has expired and a reload has made the limit smaller than the
+    // table.
+    if (by_number && by_number == by_peer && (live || a->channels->used <= max)) {
         by_number->expires_ms = c.expires_ms;
         return 0;
     }
     // RFC 8656 12.2: neither may be bound to something else now. To wait five minutes after the end
     // of a binding is the client's duty; the server takes the number and the peer back at once.
-    if ((by_number && now_ms < by_number->expires_ms) || (by_peer && now_ms < by_peer->expires_ms))
+    if (live)
         return -EEXIST;
     if (by_number || by_peer)
         rc = rebuild(a, key, max < CHANNELS ? max : CHANNELS, now_ms);

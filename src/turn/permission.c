@@ -122,7 +122,8 @@ int permission_prepare(struct turn_allocation *a, const struct siphash_key *key,
 
     if (p && now_ms < p->expires_ms)
         return 0;
-    if (!p) {
+    // An expired one is used again, unless a reload has made the limit smaller than the table.
+    if (!p || a->permissions->used > max) {
         int rc = make_room(a, key, max, now_ms);
         if (rc < 0)
             return rc;

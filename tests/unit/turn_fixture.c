@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "stun/integrity.h"
+#include "turn_fixture.h"
+
+struct addr ip_port(const char *text)
+{
+    struct addr a;
+    assert_int_equal(addr_parse(&a, text), 0);
+    return a;
+}
+
+struct addr_range range(const char *text)
+{
+    struct addr_range r;
+    const char *why;
+    assert_int_equal(addr_range_parse(&r, text, &why), 0);
+    return r;
+}
+
+static int relay_open(void *arg, struct turn_allocation *a, struct turn_relay_request *req)
+{
+    struct fixture *f = arg;
+    unsigned i = turn_relay_index(req->family);
+    int rc = i ? f->open_result6 : f->open_result;
+
+    f->last_open = *req;
+    f->last_open_token = req->token_in != NULL;
+    if (rc < 0)
+        return rc;
+    assert_null(a->relay[i].socket);
+    a->relay[i].socket = f;
+    a->relay[i].relayed = ip_port(i ? "[2001:db8::7]:50000" : "203.0.113.7:50000");
+    a->relay[i].relayed.port = (uint16_t)(50000 + f->opened++ % 10000);
+    if (req->reserve_next)
+        memcpy(req->token_out, "token123", 8);
+    f->open++;
+    return 0;
+}
+
+static void relay_close(void *arg, struct turn_allocation *a)
+{
+    struct fixture *f = arg;
+    for (unsigned i = 0; i < 2; i++) {
+        f->open -= a->relay[i].socket != NULL;
+        memset(&a->relay[i], 0, sizeof(a->relay[i]));
+    }
+}
+
+static void event(void *arg, const struct turn_event_info *info)
+{
+    struct fixture *f = arg;
+    f->events[info->event]++;
+    f->last = *info;
+    if (info->peer)
+        f->last_peer = *info->peer;
+}
+
+static const struct turn_ops ops = {relay_open, relay_close, event};
+
+struct fixture *fixture_new(void)
+{
+    struct fixture *f = test_calloc(1, sizeof(*f));
+    f->auth = (struct auth_config){.realm = REALM, .nonce_key = {1, 2, 3}, .nonce_lifetime = 3600};
+    f->cfg = (struct turn_config){
+        .auth = &f->auth,
+        .policy = &f->policy,
+        .relay_ipv4 = true,
+        .relay_ipv6 = true,
+        .lifetime_default = 600,
+        .lifetime_max = 3600,
+        .max_permissions = 100,
+        .max_channels = 100,
+        .software = "turnpike",
+    };
+    f->tuple.client = ip_port("198.51.100.9:40000");
+    f->tuple.local = ip_port("203.0.113.1:3478");
+    f->now_ms = 1000123;
+    f->unix_time = 1700000000;
+    f->user = "alice";
+    f->password = "secret";
+    f->sign = true;
+    f->quota = quota_new();
+    assert_non_null(f->quota);
+    f->server = turn_server_new(&ops, f, f->quota, 3);
+    assert_non_null(f->server);
+    turn_server_configure(f->server, &f->cfg);
+    return f;
+}
+
+void fixture_free(struct fixture *f)
+{
+    turn_server_free(f->server);
+    assert_int_equal(f->open, 0);
+    assert_int_equal(quota_total(f->quota), 0);
+    quota_free(f->quota);
+    test_free(f);
+}
+
+void request_begin(struct fixture *f, enum stun_class class_, uint16_t method)
+{
+    uint8_t txid[STUN_TXID_LEN] = "transaction";
+    f->transaction++;
+    memcpy(txid, &f->transaction, sizeof(f->transaction));
+    stun_begin(&f->w, f->request, sizeof(f->request), class_, method, txid, NULL);
+}
+
+static void client_key(const struct fixture *f, struct auth_key *key)
+{
+    size_t user_len = strlen(f->user), password_len = strlen(f->password);
+    *key = (struct auth_key){.has_md5 = true, .has_sha256 = true};
+    stun_key_md5(key->md5, f->user, user_len, REALM, f->password, password_len);
+    stun_key_sha256(key->sha256, f->user, user_len, REALM, f->password, password_len);
+}
+
+void request_end(struct fixture *f)
+{
+    if (f->sign) {
+        struct auth_key key;
+        client_key(f, &key);
+        stun_put_text(&f->w, STUN_ATTR_USERNAME, f->user);
+        stun_put_text(&f->w, STUN_ATTR_REALM, REALM);
+        stun_put(&f->w, STUN_ATTR_NONCE, f->nonce, f->nonce_len);
+        if (f->sha256) {
+            const uint8_t both[] = {0, 2, 0, 0, 0, 1, 0, 0}, chosen[] = {0, 2, 0, 0};
+            struct stun_attr offer;
+            if (stun_find(&f->answer, STUN_ATTR_PASSWORD_ALGORITHMS, &offer))
+                stun_put(&f->w, STUN_ATTR_PASSWORD_ALGORITHMS, offer.value, offer.len);
+            else
+                stun_put(&f->w, STUN_ATTR_PASSWORD_ALGORITHMS, both, sizeof(both));
+            stun_put(&f->w, STUN_ATTR_PASSWORD_ALGORITHM, chosen, sizeof(chosen));
+            stun_put_integrity256(&f->w, key.sha256, sizeof(key.sha256));
+        } else {
+            stun_put_integrity(&f->w, key.md5, sizeof(key.md5));
+        }
+    }
+    if (f->fingerprint)
+        stun_put_fingerprint(&f->w);
+    f->request_len = stun_end(&f->w);
+    assert_true(f->request_len > 0);
+}
+
+static void look_up(struct fixture *f, const struct store_query *q, struct auth_record *rec)
+{
+    *rec = (struct auth_record){.max_allocations = f->max_allocations, .key_count = 1};
+    assert_false(q->userhash);
+    assert_string_equal(q->realm, REALM);
+    memcpy(rec->user, q->id, q->id_len);
+    rec->user_len = q->id_len;
+    stun_key_md5(rec->keys[0].md5, q->id, q->id_len, REALM, "secret", 6);
+    stun_key_sha256(rec->keys[0].sha256, q->id, q->id_len, REALM, "secret", 6);
+    rec->keys[0].has_md5 = rec->keys[0].has_sha256 = true;
+    f->lookups++;
+}
+
+static int read_answer(struct fixture *f, size_t request_len)
+{
+    const char *reason;
+    size_t reason_len;
+    int code = 0;
+    struct auth_key key;
+
+    assert_in_range(f->out.reply_len, STUN_HEADER_LEN, TURN_REPLY_MAX);
+    assert_int_equal(stun_parse(&f->answer, f->out.reply, f->out.reply_len), STUN_PARSE_OK);
+    client_key(f, &key);
+    f->answer_signed = stun_check_integrity(&f->answer, key.md5, sizeof(key.md5)) ||
+                       stun_check_integrity256(&f->answer, key.sha256, sizeof(key.sha256));
+    if (f->answer.class_ == STUN_SUCCESS)
+        return 0;
+    assert_int_equal(f->answer.class_, STUN_ERROR);
+    assert_int_equal(stun_get_error(&f->answer, &code, &reason, &reason_len), 0);
+    return code;
+}
+
+int fixture_input(struct fixture *f, const void *data, size_t len)
+{
+    // At the very end of its own block, so that ASan sees a read past it.
+    uint8_t *copy = test_malloc(len ? len : 1);
+    memcpy(copy, data, len);
+    struct turn_input in = {.tuple = &f->tuple,
+                            .data = copy,
+                            .len = len,
+                            .now_ms = f->now_ms,
+                            .unix_time = f->unix_time,
+                            .link = f};
+    enum turn_action action = turn_server_input(f->server, &in, &f->out);
+    if (action == TURN_LOOKUP) {
+        struct auth_record rec;
+        look_up(f, &f->out.query, &rec);
+        action = turn_server_resume(f->server, &in, f->store_status,
+                                    f->store_status == STORE_FOUND ? &rec : NULL, &f->out);
+    }
+    int rc = DROPPED;
+    if (action == TURN_REPLY)
+        rc = read_answer(f, len);
+    else if (action == TURN_SEND)
+        rc = SENT;
+    else
+        assert_int_equal(action, TURN_DROP);
+    // What is sent on points into the input: the tests look at its first bytes afterwards.
+    if (rc == SENT)
+        f->out.payload = f->request + (f->out.payload - copy);
+    test_free(copy);
+    return rc;
+}
+
+int fixture_run(struct fixture *f)
+{
+    return fixture_input(f, f->request, f->request_len);
+}
+
+int fixture_send(struct fixture *f)
+{
+    request_end(f);
+    return fixture_run(f);
+}
+
+void fixture_login(struct fixture *f)
+{
+    struct stun_attr nonce;
+    bool sign = f->sign;
+
+    f->sign = false;
+    request_begin(f, STUN_REQUEST, STUN_ALLOCATE);
+    assert_int_equal(fixture_send(f), 401);
+    assert_true(stun_find(&f->answer, STUN_ATTR_NONCE, &nonce));
+    assert_in_range(nonce.len, 1, sizeof(f->nonce));
+    memcpy(f->nonce, nonce.value, nonce.len);
+    f->nonce_len = nonce.len;
+    f->sign = sign;
+}
+
+int do_allocate(struct fixture *f)
+{
+    request_begin(f, STUN_REQUEST, STUN_ALLOCATE);
+    stun_put_u32(&f->w, STUN_ATTR_REQUESTED_TRANSPORT, 17u << 24);
+    return fixture_send(f);
+}
+
+int do_refresh(struct fixture *f, int64_t lifetime)
+{
+    request_begin(f, STUN_REQUEST, STUN_REFRESH);
+    if (lifetime >= 0)
+        stun_put_u32(&f->w, STUN_ATTR_LIFETIME, (uint32_t)lifetime);
+    return fixture_send(f);
+}
+
+int do_permit(struct fixture *f, const char *peer)
+{
+    struct addr a = ip_port(peer);
+    request_begin(f, STUN_REQUEST, STUN_CREATE_PERMISSION);
+    stun_put_addr(&f->w, STUN_ATTR_XOR_PEER_ADDRESS, &a);
+    return fixture_send(f);
+}
+
+int do_bind(struct fixture *f, unsigned number, const char *peer)
+{
+    struct addr a = ip_port(peer);
+    request_begin(f, STUN_REQUEST, STUN_CHANNEL_BIND);
+    stun_put_u32(&f->w, STUN_ATTR_CHANNEL_NUMBER, number << 16);
+    stun_put_addr(&f->w, STUN_ATTR_XOR_PEER_ADDRESS, &a);
+    return fixture_send(f);
+}
+
+int do_send(struct fixture *f, const char *peer)
+{
+    struct addr a = ip_port(peer);
+    bool sign = f->sign;
+
+    f->sign = false;
+    request_begin(f, STUN_INDICATION, STUN_SEND);
+    stun_put_addr(&f->w, STUN_ATTR_XOR_PEER_ADDRESS, &a);
+    stun_put(&f->w, STUN_ATTR_DATA, "hello", 5);
+    int rc = fixture_send(f);
+    f->sign = sign;
+    return rc;
+}
+
+bool answer_has(const struct fixture *f, uint16_t type)
+{
+    struct stun_attr attr;
+    return stun_find(&f->answer, type, &attr);
+}
+
+uint32_t answer_u32(const struct fixture *f, uint16_t type)
+{
+    uint32_t value = 0;
+    assert_int_equal(stun_get_u32(&f->answer, type, &value), 0);
+    return value;
+}
+
+struct addr answer_addr(const struct fixture *f, uint16_t type)
+{
+    struct addr a;
+    assert_int_equal(stun_get_addr(&f->answer, type, &a), 0);
+    return a;
+}
+
+struct turn_allocation *the_allocation(struct fixture *f)
+{
+    return turn_server_find(f->server, &f->tuple, f->now_ms);
+}
