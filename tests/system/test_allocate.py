@@ -235,12 +235,12 @@ def test_channel_errors():
         tap.equal(c.request(stun.CHANNEL_BIND, lambda t: [stun.peer(other_peer(), t)]).code, 400, "no number")
         tap.equal(c.request(stun.CHANNEL_BIND, lambda t: [(stun.CHANNEL_NUMBER, b"\x40"), stun.peer(other_peer(), t)]).code,
                   400, "number of 1 byte")
-        for n in (0, 0x3FFF, 0x5000, 0x7FFF, 0x8000, 0xFFFF):
+        for n in (0, 0x3FFF, 0x8000, 0xFFFF):
             tap.equal(c.try_bind(other_peer(), n).code, 400, "number %#x" % n)
         tap.equal(c.try_bind(("::1", 4000), 0x4000).code, 443, "IPv6 peer")
         c.bind(other_peer(1), 0x4000)
         c.bind(other_peer(1), 0x4000)
-        c.bind(other_peer(2), 0x4FFF)
+        c.bind(other_peer(2), 0x7FFF)
         tap.equal(c.try_bind(other_peer(2), 0x4000).code, 400, "number of another peer")
         tap.equal(c.try_bind(other_peer(1), 0x4001).code, 400, "peer of another number")
 

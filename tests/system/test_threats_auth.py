@@ -211,7 +211,7 @@ def test_both_integrities():
 
 
 def test_bid_down():
-    """T5: stripping PASSWORD-ALGORITHMS, choosing one that was not offered, or clearing the nonce's bits is refused"""
+    """T5: a changed PASSWORD-ALGORITHMS, a choice that was not offered, or a nonce with its bits cleared is refused"""
     with Daemon() as d:
         with d.client(modern=True) as c:
             c.challenge()

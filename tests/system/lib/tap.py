@@ -24,7 +24,7 @@ class TimeLimit(BaseException):
 
 def diag(text):
     for line in str(text).splitlines() or [""]:
-        print("# " + line, flush=True)
+        print("# " + "".join(c if c.isprintable() or c == "\t" else repr(c)[1:-1] for c in line[:2000]), flush=True)
 
 
 def cleanup(fn):
@@ -48,7 +48,7 @@ def limit(seconds):
 
 def equal(got, want, what="value"):
     if got != want:
-        raise AssertionError("%s is %r, expected %r" % (what, got, want))
+        raise AssertionError("%s is %.600r, expected %.600r" % (what, got, want))
 
 
 def check(condition, what):
