@@ -89,7 +89,7 @@ async function main() {
     await browser.close();
     const { code, signal, clean } = await daemon.stop();
     tap.report(code === 0 && clean, 'the daemon ends by SIGTERM with exit code 0');
-    tap.comment(`exit code ${code}, signal ${signal}\n${daemon.log}`);
+    tap.comment(`exit code ${code}, signal ${signal}\n${daemon.output}`);
   }
   tap.finish();
 }

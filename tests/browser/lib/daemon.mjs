@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { randomBytes, randomInt } from 'node:crypto';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
@@ -13,6 +13,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 const HOST = '127.0.0.1';
 const START_MS = 20000;
 const STOP_MS = 20000;
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(1));
 
 async function bindUdp(port) {
   const socket = dgram.createSocket('udp4');
@@ -60,10 +62,12 @@ async function answersBinding(port) {
   }
 }
 
+const listeners = (port) => `( { transport = "udp"; address = "${HOST}"; port = ${port}; },
+           { transport = "tcp"; address = "${HOST}"; port = ${port}; } )`;
+
 function configuration(port, firstRelay) {
   return `realm = "test";
-listen = ( { transport = "udp"; address = "${HOST}"; port = ${port}; },
-           { transport = "tcp"; address = "${HOST}"; port = ${port}; } );
+listen = ${listeners(port)};
 relay = { addresses = [ "${HOST}" ]; ports = [ ${firstRelay}, ${firstRelay + 199} ]; allow = [ "127.0.0.0/8" ]; };
 auth = { stores = [ ]; users = ( { name = "user"; password = "pass"; } ); };
 log = { level = "info"; };
@@ -71,43 +75,57 @@ log = { level = "info"; };
 }
 
 export class Daemon {
+  // With a configuration of ours.
   static async start() {
     const daemon = new Daemon();
-    await daemon.#start();
+    const file = path.join(daemon.folder, 'turnpike.conf');
+    daemon.port = await freePort();
+    // Relay ports below the range that the kernel gives out by itself, where the listener's port comes from.
+    writeFileSync(file, configuration(daemon.port, randomInt(10000, 32000)));
+    await daemon.#run(['-c', file]);
     return daemon;
   }
 
-  get log() {
-    return this.output;
+  // As `turnpiked --dev`, on a free port.
+  static async startDev() {
+    const daemon = new Daemon();
+    daemon.port = await freePort();
+    await daemon.#run(['--dev', '--set', `listen=${listeners(daemon.port)}`]);
+    return daemon;
+  }
+
+  constructor() {
+    if (!process.env.TURNPIKED) throw new Error('TURNPIKED is not set: run this by `make check`');
+    this.folder = mkdtempSync(path.join(os.tmpdir(), 'turnpike-test-'));
+    this.output = '';
+    // A test that ends early must leave nothing behind.
+    process.on('exit', () => {
+      this.child?.kill('SIGKILL');
+      rmSync(this.folder, { recursive: true, force: true });
+    });
   }
 
   iceServer(transport, credential = 'pass') {
     return { urls: `turn:${HOST}:${this.port}?transport=${transport}`, username: 'user', credential };
   }
 
-  // Ends it by SIGTERM: { code, signal, clean }, the last one false after a sanitizer's report.
-  async stop() {
-    if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill('SIGTERM');
+  // Ends it: { code, signal, clean, left }: clean is false after a sanitizer's report, left is what is in its folder.
+  async stop(how = 'SIGTERM') {
+    if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill(how);
     const ended = await Promise.race([this.exited, sleep(STOP_MS, null, { ref: false })]);
     if (ended === null) {
       this.child.kill('SIGKILL');
       await this.exited;
     }
-    rmSync(this.folder, { recursive: true, force: true });
     const clean = !/Sanitizer|runtime error:/.test(this.output);
-    return { code: this.child.exitCode, signal: this.child.signalCode, clean };
+    const left = readdirSync(this.folder);
+    rmSync(this.folder, { recursive: true, force: true });
+    return { code: this.child.exitCode, signal: this.child.signalCode, clean, left };
   }
 
-  async #start() {
-    const program = process.env.TURNPIKED;
-    if (!program) throw new Error('TURNPIKED is not set: run this by `make check`');
-    this.port = await freePort();
-    this.folder = mkdtempSync(path.join(os.tmpdir(), 'turnpike-test-'));
-    const file = path.join(this.folder, 'turnpike.conf');
-    // Relay ports below the range that the kernel gives out by itself, where the listener's port comes from.
-    writeFileSync(file, configuration(this.port, randomInt(10000, 32000)));
-    this.output = '';
-    this.child = spawn(program, ['-c', file], { stdio: ['ignore', 'pipe', 'pipe'] });
+  async #run(args) {
+    const env = { ...process.env, TMPDIR: this.folder };
+    this.child = spawn(process.env.TURNPIKED, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [this.child.stdout, this.child.stderr]) {
       stream.setEncoding('utf8').on('data', (text) => (this.output += text));
     }
@@ -118,8 +136,6 @@ export class Daemon {
       });
       this.child.on('close', () => resolve(true));
     });
-    // A test that dies must not leave its daemon behind.
-    process.on('exit', () => this.child.kill('SIGKILL'));
     await this.#ready();
   }
 
