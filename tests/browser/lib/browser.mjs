@@ -45,6 +45,8 @@ export class Browser {
   static async start(playwright, executablePath, { ordinary = false } = {}) {
     const self = new Browser();
     self.folder = mkdtempSync(path.join(os.tmpdir(), 'turnpike-browser-'));
+    // Playwright ends the browser with us; this removes what it wrote.
+    process.on('exit', () => rmSync(self.folder, { recursive: true, force: true, maxRetries: 5 }));
     self.server = await serve();
     // HOME and TMPDIR: the profile, caches and crash reports all go with our folder.
     const env = { ...process.env, HOME: self.folder, TMPDIR: self.folder };
