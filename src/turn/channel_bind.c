@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // ChannelBind (RFC 8656 section 12.2).
-#include <errno.h>
-
 #include "stun/channel_data.h"
 #include "turn/internal.h"
 

@@ -220,7 +220,7 @@ static void ranges_off_a_boundary(void **state)
 }
 
 static struct addr_range allow[4], deny[3];
-static struct addr own[3], relays[2], closed[4];
+static struct addr own[3], relays[2], closed[5];
 
 // A host with two addresses of its own and one relay address, all opened by name.
 static struct policy host(void)
@@ -241,6 +241,7 @@ static struct policy host(void)
     closed[1] = at("10.0.0.7:6379");
     closed[2] = at("127.0.0.1:9641");
     closed[3] = at("[::]:50001"); // inside the relay range
+    closed[4] = at("8.8.4.4:0");  // closes nothing
     return (struct policy){.allow = allow,
                            .allow_count = COUNT(allow),
                            .deny = deny,
@@ -278,6 +279,8 @@ static void order_of_the_lists(void **state)
         {"[2002:a00:7::]:6379", POLICY_DENY_OWN},
         {"5.5.5.5:50001", POLICY_DENY_OWN},
         // ... and nothing else on those hosts
+        {"10.0.0.7:0", POLICY_ALLOW},
+        {"8.8.4.4:0", POLICY_ALLOW},
         {"10.0.0.7:6380", POLICY_ALLOW},
         {"10.0.0.8:6379", POLICY_ALLOW},
         {"10.0.0.8:3478", POLICY_ALLOW},
@@ -357,6 +360,15 @@ static void no_family(void **state)
     expect(&p, &none, POLICY_DENY_BUILTIN);
 }
 
+static void words_for_the_log(void **state)
+{
+    assert_string_equal(policy_verdict_text(POLICY_ALLOW), "allowed");
+    assert_string_equal(policy_verdict_text(POLICY_DENY_BUILTIN),
+                        "a special-purpose address range");
+    assert_string_equal(policy_verdict_text(POLICY_DENY_CONFIG), "denied by the configuration");
+    assert_string_equal(policy_verdict_text(POLICY_DENY_OWN), "this host itself");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -368,6 +380,7 @@ int main(void)
         cmocka_unit_test(teredo_mapped_port),
         cmocka_unit_test(relay_on_a_private_address),
         cmocka_unit_test(no_family),
+        cmocka_unit_test(words_for_the_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
