@@ -1,0 +1,416 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// T18: Redis stopped, slow, restarted, with a password, behind a sentinel, or no Redis at all.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+#include "auth/admin.h"
+#include "redis_server.h"
+#include "store_client.h"
+
+#define MD5 "8493fbc53ba582fb4c044c456bdc40eb"
+
+static const bool never = false;
+
+static int64_t ms_now(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static void put_user(struct redis_server *s, const char *name, const char *disabled)
+{
+    redis_server_do(s, "HSET turnpike:{example.org}:user:%s key_md5 " MD5 " disabled %s", name,
+                    disabled);
+    redis_server_do(s, "PUBLISH turnpike:invalidate %b", "example.org user alice", (size_t)22);
+}
+
+static void open_with(struct store_client *c, const char *uri, unsigned ttl_ms)
+{
+    const char *why = "";
+
+    store_client_init(c, uri);
+    c->cfg.cache_ttl_ms = ttl_ms;
+    c->cfg.timeout_ms = 300;
+    if (store_client_open(c, &why) < 0)
+        fail_msg("%s", why);
+    store_client_run(c, &never, 200);
+}
+
+static void killed_and_back(void **state)
+{
+    struct redis_server server = {0};
+    struct store_client c;
+    struct store_ask a;
+
+    redis_server_start(&server, NULL);
+    put_user(&server, "alice", "0");
+    put_user(&server, "carol", "0");
+    open_with(&c, server.uri, 50);
+    assert_int_equal(store_client_ask(&c, &a, "alice"), STORE_FOUND);
+    redis_server_kill(&server);
+    store_client_run(&c, &never, 100); // past the TTL
+
+    int64_t start = ms_now();
+    assert_int_equal(store_client_ask(&c, &a, "alice"), STORE_FOUND);
+    assert_int_equal(store_client_ask(&c, &a, "carol"), STORE_UNAVAILABLE); // never asked before
+    assert_int_equal(store_client_ask(&c, &a, "nobody"), STORE_UNAVAILABLE);
+    assert_true(ms_now() - start < 1000);
+    for (int i = 0; i < 20; i++) {
+        store_client_start(&c, &a, "alice", 5, false);
+        assert_true(a.done && a.status == STORE_FOUND); // known users do not even wait
+        store_client_run(&c, &never, 10);
+    }
+
+    redis_server_start(&server, NULL);
+    put_user(&server, "alice", "1");
+    assert_true(store_client_until(&c, "nobody", STORE_NOT_FOUND, 7000));
+    for (int i = 0; i < 300; i++) {
+        assert_int_equal(store_client_ask(&c, &a, "alice"), STORE_FOUND);
+        if (a.rec.disabled)
+            break;
+        store_client_run(&c, &never, 10);
+    }
+    assert_true(a.rec.disabled); // the change of which no message came is seen
+    store_client_close(&c);
+    redis_server_remove(&server);
+}
+
+// What was invalidated before Redis went away does not come back from the cache.
+static void an_invalidated_user_is_gone(void **state)
+{
+    struct redis_server server = {0};
+    struct store_client c;
+    struct store_ask a;
+
+    redis_server_start(&server, NULL);
+    put_user(&server, "alice", "0");
+    open_with(&c, server.uri, 60000);
+    assert_int_equal(store_client_ask(&c, &a, "alice"), STORE_FOUND);
+    redis_server_do(&server, "PUBLISH turnpike:invalidate %b", "example.org user alice",
+                    (size_t)22);
+    store_client_run(&c, &never, 100);
+    redis_server_kill(&server);
+    store_client_run(&c, &never, 100);
+    assert_int_equal(store_client_ask(&c, &a, "alice"), STORE_UNAVAILABLE);
+    store_client_close(&c);
+    redis_server_remove(&server);
+}
+
+// Whatever was published while the subscriber was away has been missed: nothing cached before
+// counts as fresh.
+static void a_lost_subscription_ages_the_cache(void **state)
+{
+    struct redis_server server = {0};
+    struct store_client c;
+    struct store_ask a;
+
+    redis_server_start(&server, NULL);
+    put_user(&server, "alice", "0");
+    open_with(&c, server.uri, 60000);
+    assert_int_equal(store_client_ask(&c, &a, "alice"), STORE_FOUND);
+    assert_false(a.rec.disabled);
+    redis_server_do(&server, "CLIENT KILL TYPE pubsub");
+    redis_server_do(&server, "HSET turnpike:{example.org}:user:alice disabled 1");
+    store_client_run(&c, &never, 50);
+    assert_int_equal(store_client_ask(&c, &a, "alice"), STORE_FOUND);
+    assert_true(a.rec.disabled);
+    store_client_close(&c);
+    redis_server_remove(&server);
+}
+
+static void slow_is_a_timeout_and_no_stall(void **state)
+{
+    struct redis_server server = {0};
+    struct store_client c;
+    struct store_ask a, b;
+
+    redis_server_start(&server, NULL);
+    put_user(&server, "alice", "0");
+    open_with(&c, server.uri, 50);
+    assert_int_equal(store_client_ask(&c, &a, "alice"), STORE_FOUND);
+    store_client_run(&c, &never, 100);
+    redisAppendCommand(server.c, "DEBUG SLEEP 2");
+    int written = 0;
+    while (!written)
+        assert_int_equal(redisBufferWrite(server.c, &written), REDIS_OK);
+    store_client_run(&c, &never, 50);
+
+    int64_t start = ms_now();
+    store_client_start(&c, &a, "alice", 5, false);
+    store_client_start(&c, &b, "bob", 3, false);
+    assert_true(store_client_run(&c, &a.done, 2000));
+    assert_true(store_client_run(&c, &b.done, 2000));
+    int64_t took = ms_now() - start;
+    assert_true(took >= 250 && took < 900);
+    assert_int_equal(a.status, STORE_FOUND); // from the cache, past its TTL
+    assert_int_equal(b.status, STORE_UNAVAILABLE);
+    assert_true(store_client_until(&c, "bob", STORE_NOT_FOUND, 8000));
+    void *reply;
+    assert_int_equal(redisGetReply(server.c, &reply), REDIS_OK);
+    freeReplyObject(reply);
+    store_client_close(&c);
+    redis_server_remove(&server);
+}
+
+static void pending_is_bounded(void **state)
+{
+    struct redis_server server = {0};
+    struct store_client c;
+    struct store_ask a[40];
+    const char *why = "";
+    char name[16];
+    unsigned waiting = 0;
+
+    redis_server_start(&server, NULL);
+    store_client_init(&c, server.uri);
+    c.cfg.max_pending = 10;
+    c.cfg.timeout_ms = 300;
+    assert_int_equal(store_client_open(&c, &why), 0);
+    assert_true(store_client_until(&c, "x", STORE_NOT_FOUND, 3000));
+    kill(server.pid, SIGSTOP);
+    for (int i = 0; i < 40; i++) {
+        snprintf(name, sizeof(name), "user%d", i);
+        store_client_start(&c, &a[i], name, strlen(name), false);
+        waiting += !a[i].done;
+        assert_true(!a[i].done || a[i].status == STORE_UNAVAILABLE);
+    }
+    assert_int_equal(waiting, 10);
+    for (int i = 0; i < 40; i++) {
+        assert_true(store_client_run(&c, &a[i].done, 2000));
+        assert_int_equal(a[i].status, STORE_UNAVAILABLE);
+        assert_int_equal(a[i].calls, 1);
+    }
+    kill(server.pid, SIGCONT);
+    assert_true(store_client_until(&c, "y", STORE_NOT_FOUND, 7000));
+    store_client_close(&c);
+    redis_server_remove(&server);
+}
+
+static void not_there_at_start(void **state)
+{
+    struct redis_server server = {0};
+    struct store_client c;
+    struct store_ask a;
+
+    redis_server_start(&server, NULL);
+    redis_server_kill(&server);
+    open_with(&c, server.uri, 1000);
+    assert_int_equal(store_client_ask(&c, &a, "alice"), STORE_UNAVAILABLE);
+    redis_server_start(&server, NULL);
+    put_user(&server, "alice", "0");
+    assert_true(store_client_until(&c, "alice", STORE_FOUND, 7000));
+    store_client_close(&c);
+    redis_server_remove(&server);
+}
+
+// A look-up in the first moment waits for the connection instead of failing.
+static void the_first_question_waits_for_the_connection(void **state)
+{
+    struct redis_server server = {0};
+    struct store_client c;
+    struct store_ask a;
+    const char *why;
+
+    redis_server_start(&server, NULL);
+    put_user(&server, "alice", "0");
+    store_client_init(&c, server.uri);
+    assert_int_equal(store_client_open(&c, &why), 0);
+    assert_int_equal(store_client_ask(&c, &a, "alice"), STORE_FOUND);
+    store_client_close(&c);
+    redis_server_remove(&server);
+}
+
+static void passwords(void **state)
+{
+    struct redis_server server = {0};
+    struct store_client c;
+    struct store_ask a;
+    char uri[128];
+
+    redis_server_start(&server, NULL);
+    redis_server_do(&server, "SELECT 3");
+    put_user(&server, "alice", "0");
+    redis_server_do(&server, "CONFIG SET requirepass s3cr%%t");
+    snprintf(uri, sizeof(uri), "redis://:s3cr%%25t@127.0.0.1:%u/3", server.port);
+    open_with(&c, uri, 1000);
+    assert_int_equal(store_client_ask(&c, &a, "alice"), STORE_FOUND);
+    store_client_close(&c);
+    snprintf(uri, sizeof(uri), "redis://default:s3cr%%25t@127.0.0.1:%u/3", server.port);
+    open_with(&c, uri, 1000);
+    assert_int_equal(store_client_ask(&c, &a, "alice"), STORE_FOUND);
+    store_client_close(&c);
+    snprintf(uri, sizeof(uri), "redis://:wrong@127.0.0.1:%u/3", server.port);
+    open_with(&c, uri, 1000);
+    assert_int_equal(store_client_ask(&c, &a, "alice"), STORE_UNAVAILABLE);
+    store_client_close(&c);
+    open_with(&c, server.uri, 1000); // none given
+    assert_int_equal(store_client_ask(&c, &a, "alice"), STORE_UNAVAILABLE);
+    store_client_close(&c);
+    redis_server_remove(&server);
+}
+
+// Says the same to whoever connects, whatever is asked.
+static pid_t chatter(const void *text, size_t len, uint16_t *port)
+{
+    struct sockaddr_in sin = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof(sin);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    assert_int_equal(bind(fd, (struct sockaddr *)&sin, sizeof(sin)), 0);
+    assert_int_equal(listen(fd, 16), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&sin, &size), 0);
+    *port = ntohs(sin.sin_port);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid > 0) {
+        close(fd);
+        return pid;
+    }
+    for (;;) {
+        char in[512];
+        int c = accept(fd, NULL, NULL);
+        if (c < 0)
+            _exit(0);
+        if (read(c, in, sizeof(in)) > 0 && write(c, text, len) > 0)
+            usleep(50000);
+        close(c);
+    }
+}
+
+static void no_redis_at_all(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t len;
+    } says[] = {{"HTTP/1.1 400 Bad Request\r\n\r\n", 28},
+                {"+OK\r\n+OK\r\n+OK\r\n+OK\r\n", 20},
+                {"*-1\r\n*0\r\n$-1\r\n", 14},
+                {"*3\r\n$7\r\nmessage\r\n:1\r\n:2\r\n", 25},
+                {"*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n", 40},
+                {"$536870911\r\nxxxxxxxx", 20},
+                {":99999999999999999999\r\n", 23},
+                {"-LOADING Redis is loading the dataset in memory\r\n", 50},
+                {"-ERR max number of clients reached\r\n", 36},
+                {"\0\0\0\0\0\0", 6}};
+    char uri[64];
+
+    for (size_t i = 0; i < sizeof(says) / sizeof(says[0]); i++) {
+        struct store_client c;
+        struct store_ask a;
+        uint16_t port;
+        pid_t pid = chatter(says[i].text, says[i].len, &port);
+        snprintf(uri, sizeof(uri), "redis://127.0.0.1:%u", port);
+        open_with(&c, uri, 1000);
+        for (int n = 0; n < 10; n++) {
+            assert_int_equal(store_client_ask(&c, &a, "alice"), STORE_UNAVAILABLE);
+            store_client_run(&c, &never, 20);
+        }
+        store_client_close(&c);
+        kill(pid, SIGKILL);
+        waitpid(pid, NULL, 0);
+    }
+}
+
+static void a_sentinel_leads_to_the_master(void **state)
+{
+    struct redis_server server = {0}, replica = {0};
+    struct store_client c;
+    struct store_ask a;
+    char answer[128], uri[128];
+    uint16_t good, stale;
+
+    redis_server_start(&server, NULL);
+    put_user(&server, "alice", "0");
+    redis_server_start(&replica, NULL);
+    redis_server_do(&replica, "REPLICAOF 127.0.0.1 %d", (int)server.port);
+    // One sentinel still names a server that is a replica now; the other is right.
+    snprintf(answer, sizeof(answer), "*2\r\n$9\r\n127.0.0.1\r\n$5\r\n%05u\r\n", replica.port);
+    pid_t a_pid = chatter(answer, strlen(answer), &stale);
+    snprintf(answer, sizeof(answer), "*2\r\n$9\r\n127.0.0.1\r\n$5\r\n%05u\r\n", server.port);
+    pid_t b_pid = chatter(answer, strlen(answer), &good);
+    snprintf(uri, sizeof(uri), "redis+sentinel://127.0.0.1:%u,127.0.0.1:%u/main", stale, good);
+    open_with(&c, uri, 1000);
+    assert_true(store_client_until(&c, "alice", STORE_FOUND, 5000));
+    assert_int_equal(store_client_ask(&c, &a, "bob"), STORE_NOT_FOUND);
+    store_client_close(&c);
+    struct admin_store *admin;
+    const char *why = "";
+    snprintf(uri, sizeof(uri), "redis+sentinel://127.0.0.1:1,127.0.0.1:%u/main", good);
+    if (admin_open(&admin, uri, &why) < 0)
+        fail_msg("%s", why);
+    admin_close(admin);
+    kill(a_pid, SIGKILL);
+    kill(b_pid, SIGKILL);
+    waitpid(a_pid, NULL, 0);
+    waitpid(b_pid, NULL, 0);
+    redis_server_remove(&replica);
+    redis_server_remove(&server);
+}
+
+static void names_and_sockets(void **state)
+{
+    struct redis_server server = {0};
+    struct store_client c;
+    struct store_ask a;
+    char uri[160], path[100];
+
+    snprintf(path, sizeof(path), "/tmp/tp-redis-%d.sock", (int)getpid());
+    redis_server_start(&server, (const char *const[]){"--unixsocket", path, NULL});
+    put_user(&server, "alice", "0");
+    snprintf(uri, sizeof(uri), "redis://localhost:%u", server.port);
+    open_with(&c, uri, 1000);
+    assert_true(store_client_until(&c, "alice", STORE_FOUND, 3000));
+    store_client_close(&c);
+    snprintf(uri, sizeof(uri), "redis+unix:%s", path);
+    open_with(&c, uri, 1000);
+    assert_true(store_client_until(&c, "alice", STORE_FOUND, 3000));
+    store_client_close(&c);
+    // A name that nobody knows (RFC 6761): refused at once or late, never in the way.
+    open_with(&c, "redis://redis.invalid:6379", 1000);
+    int64_t start = ms_now();
+    assert_int_equal(store_client_ask(&c, &a, "alice"), STORE_UNAVAILABLE);
+    assert_true(ms_now() - start < 1000);
+    store_client_close(&c);
+    redis_server_remove(&server);
+    unlink(path);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(killed_and_back),
+        cmocka_unit_test(an_invalidated_user_is_gone),
+        cmocka_unit_test(a_lost_subscription_ages_the_cache),
+        cmocka_unit_test(slow_is_a_timeout_and_no_stall),
+        cmocka_unit_test(pending_is_bounded),
+        cmocka_unit_test(not_there_at_start),
+        cmocka_unit_test(the_first_question_waits_for_the_connection),
+        cmocka_unit_test(passwords),
+        cmocka_unit_test(no_redis_at_all),
+        cmocka_unit_test(a_sentinel_leads_to_the_master),
+        cmocka_unit_test(names_and_sockets),
+    };
+
+    if (!redis_server_installed()) {
+        printf("1..0 # SKIP redis-server is not installed\n");
+        return 0;
+    }
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
