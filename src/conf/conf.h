@@ -21,7 +21,7 @@ struct conf_listen {
 };
 
 struct conf_external { // 1:1 NAT: what is told to clients instead of a relay address
-    struct addr relay;
+    struct addr relay; // family ADDR_NONE: whichever of the family of external is found at start (relay.addresses is empty)
     struct addr external;
 };
 

@@ -396,6 +396,14 @@ static void external_finds_its_relay_address(void **state)
     assert_true(addr_equal(&c->relay.external[0].relay, &c->relay.addresses[1]));
     assert_true(addr_equal(&c->relay.external[1].relay, &c->relay.addresses[0]));
     conf_free(c);
+
+    // No addresses: they are found at start, and so is which one is meant.
+    c = conf_load_text(R "relay = { external = [ \"192.0.2.1\" ]; };", "t.conf", false, NULL, 0,
+                       &errors);
+    assert_non_null(c);
+    assert_int_equal(c->relay.external[0].relay.family, ADDR_NONE);
+    assert_int_equal(c->relay.external[0].external.family, ADDR_IPV4);
+    conf_free(c);
 }
 
 static void write_file(const char *dir, const char *name, const char *text)
