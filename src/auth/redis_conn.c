@@ -203,6 +203,10 @@ static void on_last_step(const redisReply *reply, void *arg)
 
     if (!accept_reply(c, reply, c->cfg.subscriber ? "SUBSCRIBE" : "PING"))
         return;
+    if (reply->type != (c->cfg.subscriber ? REDIS_REPLY_ARRAY : REDIS_REPLY_STATUS)) {
+        fail(c, "does not speak like Redis");
+        return;
+    }
     c->state = REDIS_CONN_UP;
     c->since_ms = now_ms();
     if (!c->cfg.subscriber)

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "auth/uri.h"
@@ -47,18 +46,33 @@ static int create_file(const char *path, const char **why)
     return r;
 }
 
-static int read_version(sqlite3 *db, int *version)
+static int read_number(sqlite3 *db, const char *sql, int *out)
 {
     sqlite3_stmt *st = NULL;
-    int rc = sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &st, NULL);
+    int rc = sqlite3_prepare_v2(db, sql, -1, &st, NULL);
 
     if (rc == SQLITE_OK)
         rc = sqlite3_step(st);
     if (rc == SQLITE_ROW) {
-        *version = sqlite3_column_int(st, 0);
+        *out = sqlite3_column_int(st, 0);
         rc = SQLITE_OK;
     }
     sqlite3_finalize(st);
+    return rc;
+}
+
+// The schema's version; 0 for a foreign database, -1 for one that holds nothing yet. The tables are
+// counted first: they and the version come in one transaction, so that who sees tables sees their
+// version, too.
+static int read_version(sqlite3 *db, int *version)
+{
+    int tables = 0;
+    int rc = read_number(db, "SELECT count(*) FROM sqlite_master", &tables);
+
+    if (rc == SQLITE_OK)
+        rc = read_number(db, "PRAGMA user_version", version);
+    if (rc == SQLITE_OK && *version == 0 && tables == 0)
+        *version = -1;
     return rc;
 }
 
@@ -81,7 +95,7 @@ static int create_schema(sqlite3 *db)
     if (rc != SQLITE_OK)
         return rc;
     rc = read_version(db, &version);
-    if (rc == SQLITE_OK && version == 0)
+    if (rc == SQLITE_OK && version == -1)
         rc = sqlite3_exec(db, schema, NULL, NULL, NULL);
     if (rc == SQLITE_OK)
         rc = sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
@@ -102,7 +116,7 @@ static int open_handle(sqlite3 **db, const char *path, bool writable, const char
         return rc == SQLITE_NOMEM ? -ENOMEM : -EIO;
     }
     sqlite3_extended_result_codes(*db, 0);
-    sqlite3_busy_timeout(*db, writable ? WRITE_BUSY_MS : READ_BUSY_MS);
+    sqlite3_busy_timeout(*db, WRITE_BUSY_MS);
     return 0;
 }
 
@@ -113,39 +127,51 @@ static int fail(sqlite3 *db, const char *path, const char **why)
     return -EIO;
 }
 
-int sqlite_db_open(sqlite3 **out, const char *path, bool writable, const char **why)
+// Makes the schema in a file that is empty, or that somebody else is only just making it in.
+static int fill(const char *path, const char **why)
 {
     sqlite3 *db = NULL;
-    struct stat st;
-    int version = 0;
-    int r = create_file(path, why);
+    int r = open_handle(&db, path, true, why);
 
     if (r < 0)
         return r;
-    // A file of no bytes is one that another process has only just created, or that was left so.
-    if (r == 1 || (stat(path, &st) == 0 && st.st_size == 0)) {
-        r = open_handle(&db, path, true, why);
-        if (r < 0)
-            return r;
-        if (create_schema(db) != SQLITE_OK)
-            return fail(db, path, why);
-        if (writable)
-            goto check;
-        sqlite3_close(db);
-    }
-    r = open_handle(&db, path, writable, why);
+    if (create_schema(db) != SQLITE_OK)
+        return fail(db, path, why);
+    sqlite3_close(db);
+    return 0;
+}
+
+int sqlite_db_open(sqlite3 **out, const char *path, bool writable, const char **why)
+{
+    sqlite3 *db = NULL;
+    int version = 0;
+    int r = create_file(path, why);
+
+    if (r == 1)
+        r = fill(path, why);
+    if (r == 0)
+        r = open_handle(&db, path, writable, why);
     if (r < 0)
         return r;
-check:
     if (read_version(db, &version) != SQLITE_OK)
         return fail(db, path, why);
-    if (version != SCHEMA_VERSION) {
-        *why = version == 0
+    if (version == -1) {
+        r = fill(path, why);
+        if (r == 0 && read_version(db, &version) != SQLITE_OK)
+            return fail(db, path, why);
+    }
+    if (r == 0 && version != SCHEMA_VERSION) {
+        *why = version <= 0
                    ? store_why("%s: not a user database of turnpike", path)
                    : store_why("%s: schema %d, this build knows %d", path, version, SCHEMA_VERSION);
-        sqlite3_close(db);
-        return -EINVAL;
+        r = -EINVAL;
     }
+    if (r < 0) {
+        sqlite3_close(db);
+        return r;
+    }
+    if (!writable)
+        sqlite3_busy_timeout(db, READ_BUSY_MS);
     *out = db;
     return 0;
 }

@@ -261,6 +261,21 @@ static void mistakes_name_the_path(void **state)
     assert_non_null(strstr(why, path));
 }
 
+static void a_foreign_database_is_left_alone(void **state)
+{
+    struct store_client c;
+    const char *why = "";
+    sqlite3 *db;
+
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "CREATE TABLE t (x)", NULL, NULL, NULL), SQLITE_OK);
+    store_client_init(&c, uri);
+    assert_int_equal(store_client_open(&c, &why), -22);
+    assert_non_null(strstr(why, "not a user database"));
+    assert_int_not_equal(sqlite3_exec(db, "SELECT * FROM users", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+}
+
 static void a_newer_schema_is_refused(void **state)
 {
     struct store_client c;
@@ -346,7 +361,7 @@ static void a_writer_disturbs_nobody(void **state)
 // Two that find no file create one schema.
 static void two_may_create_at_once(void **state)
 {
-    for (int round = 0; round < 10; round++) {
+    for (int round = 0; round < 20; round++) {
         pid_t pid[4];
         unlink(path);
         for (size_t i = 0; i < 4; i++) {
@@ -381,6 +396,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_cli_gets_told, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(secrets_rotate, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(mistakes_name_the_path, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(a_foreign_database_is_left_alone, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(a_newer_schema_is_refused, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(a_damaged_record_lets_nobody_in, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(a_writer_disturbs_nobody, make_dir, remove_dir),
