@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Quotas and ports: 486, 508, and that everything comes back exactly (T11 as far as one server sees it)."""
+
+import os
+import random
+import socket
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+
+import stun
+import tap
+from daemon import add_user, Daemon, folder
+
+
+def free_block(count):
+    """The first of count UDP ports of 127.0.0.1 that are free now; below what the kernel gives out by itself."""
+    while True:
+        first = random.SystemRandom().randrange(3000, 9000) & ~1
+        socks = []
+        try:
+            for port in range(first, first + count):
+                socks.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+                socks[-1].bind(("127.0.0.1", port))
+            return first
+        except OSError:
+            pass
+        finally:
+            for s in socks:
+                s.close()
+
+
+def small(first, count, **kw):
+    """A server with that many relay ports."""
+    limits = {"unauthenticated_rate": 0, **kw.pop("limits", {})}
+    return Daemon(relay={"addresses": ["127.0.0.1"], "ports": [first, first + count - 1]}, limits=limits, **kw)
+
+
+def fill(d, count, **kw):
+    """count clients with an allocation each."""
+    clients = [d.client(**kw) for _ in range(count)]
+    for c in clients:
+        c.allocate()
+    return clients
+
+
+def refused(d, **kw):
+    with d.client(**kw) as c:
+        return c.try_allocate().code
+
+
+def comes_back(d, code, seconds, what):
+    end = time.monotonic() + seconds * tap.SLOW
+    with d.client() as c:
+        while c.try_allocate().code == code:
+            tap.check(time.monotonic() < end, what)
+            time.sleep(0.05)
+        c.refresh(0)
+
+
+def test_user_quota():
+    """486 over the user's number, counted across workers; others are not touched; it comes back one by one"""
+    with Daemon(workers=2, limits={"user_allocations": 3, "unauthenticated_rate": 0}) as d:
+        clients = fill(d, 3)
+        for _ in range(8):  # from several ports, so that both workers are asked
+            tap.equal(refused(d), 486, "fourth of the user")
+        tap.equal(refused(d, user="other", password="word"), None, "another user")
+        for round in range(10):
+            c = clients[round % 3]
+            c.refresh(0)
+            c.allocate()
+            tap.equal(refused(d), 486, "code in round %d" % round)
+
+
+def test_total_quota():
+    """508 over the server's number, whoever asks"""
+    with Daemon(workers=2, limits={"total_allocations": 4, "unauthenticated_rate": 0}) as d:
+        clients = fill(d, 4)
+        for _ in range(6):
+            tap.equal(refused(d), 508, "fifth")
+            tap.equal(refused(d, user="other", password="word"), 508, "fifth, another user")
+        clients[0].refresh(0)
+        clients[1].refresh(0)
+        fill(d, 2)
+        tap.equal(refused(d), 508, "fifth again")
+
+
+def test_record_quota():
+    """a user's own number in the store wins over the server's"""
+    store = "sqlite:" + os.path.join(folder(), "users.db")
+    add_user(store, "two", "pass", "--max-allocations", "2")
+    add_user(store, "any", "pass")
+    with Daemon(auth={"users": [], "stores": [store]}, limits={"user_allocations": 4, "unauthenticated_rate": 0}) as d:
+        fill(d, 2, user="two")
+        tap.equal(refused(d, user="two"), 486, "third of a user with two")
+        fill(d, 4, user="any")
+        tap.equal(refused(d, user="any"), 486, "fifth of a user without a number")
+
+
+def test_ports_run_out():
+    """508 when the ports are used up; each that is given back can be used again, and only that one"""
+    first = free_block(10)
+    with small(first, 10) as d:
+        clients = fill(d, 10)
+        tap.equal(sorted(c.relayed[0][1] for c in clients), list(range(first, first + 10)), "ports")
+        began = time.monotonic()
+        for _ in range(20):
+            tap.equal(refused(d), 508, "eleventh")
+        tap.check(time.monotonic() - began < 2 * tap.SLOW, "a refusal takes long when no port is free")
+        for round in range(20):
+            c = clients[round * 7 % 10]
+            port = c.relayed[0][1]
+            c.refresh(0)
+            tap.equal(c.allocate()[1], port, "the only free port")
+
+
+def test_back_after_expiry():
+    """ports and quota come back exactly when allocations expire, on UDP and TCP"""
+    first = free_block(6)
+    limits = {"lifetime": 1, "lifetime_max": 1, "user_allocations": 6}
+    with small(first, 6, limits=limits) as d:
+        for round in range(3):
+            clients = fill(d, 3) + fill(d, 3, transport="tcp")
+            tap.check(refused(d) in (486, 508), "seventh")
+            comes_back(d, 486, 3.5, "nothing came back after the lifetime")
+            time.sleep(1.2)
+            if round < 2:
+                for c in clients:
+                    c.close()
+        for c in clients:
+            tap.equal(c.try_refresh().code, 437, "Refresh after expiry")
+
+
+def test_back_after_tcp_close():
+    """ports and quota come back exactly when TCP connections end, by FIN and by RST"""
+    first = free_block(6)
+    with small(first, 6, limits={"user_allocations": 6}) as d:
+        for round in range(6):
+            clients = fill(d, 6, transport="tcp")
+            tap.check(refused(d) in (486, 508), "seventh")
+            for c in clients:
+                if round % 2:
+                    c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+                c.close()
+            comes_back(d, 486, 2, "quota did not come back after the connections ended")
+            end = time.monotonic() + 2 * tap.SLOW
+            made = []
+            while len(made) < 6:
+                tap.check(time.monotonic() < end, "only %d of 6 came back" % len(made))
+                c = d.client()
+                if c.try_allocate().code is None:
+                    made.append(c)
+                else:
+                    c.close()
+                    time.sleep(0.02)
+            for c in made:
+                c.refresh(0)
+
+
+def test_delete_races():
+    """T11: Refresh 0 sent many times at once, with requests behind it, gives back one allocation and not more"""
+    first = free_block(4)
+    with small(first, 4, limits={"user_allocations": 4}) as d:
+        keep = fill(d, 3)
+        c = d.client()
+        for _ in range(30):
+            c.allocate()
+            gone = [c.signed(stun.REFRESH, [(stun.LIFETIME, b"\0\0\0\0")]) for _ in range(5)]
+            for p in gone + gone[:2]:
+                c.send_raw(p)
+            c.send_raw(c.signed(stun.REFRESH))
+            first_answer = c.wait(gone[0][8:20], 5)
+            tap.equal(first_answer and first_answer.cls, stun.SUCCESS, "class of the first Refresh 0")
+        while c.recv_raw(0.1):
+            pass
+        c.allocate()
+        tap.check(refused(d) in (486, 508), "fifth")
+        tap.equal([k.refresh() for k in keep], [600] * 3, "the others")
+
+
+def test_even_port_loop():
+    """T11: EVEN-PORT and reservations in a loop neither leak ports nor hand out one twice"""
+    first = free_block(8)
+    with small(first, 8) as d:
+        for _ in range(20):
+            a, b = d.client(), d.client()
+            relayed = a.allocate(even_port=True)
+            tap.equal(relayed[1] % 2, 0, "port modulo 2")
+            tap.equal(b.allocate(token=a.token)[1], relayed[1] + 1, "reserved port")
+            a.refresh(0)
+            b.refresh(0)
+        clients = fill(d, 8)
+        tap.equal(len({c.relayed[0] for c in clients}), 8, "different ports")
+        for c in clients:
+            c.refresh(0)
+        # Tokens that nobody shows hold their ports for 30 s at least and then give them back.
+        holders = [d.client() for _ in range(4)]
+        for h in holders:
+            h.allocate(even_port=True)
+        began = time.monotonic()
+        tap.equal(refused(d), 508, "while all even ports are used and all odd ones held")
+        for h in holders:
+            h.refresh(0)
+        tap.equal(d.client().try_allocate(even_port=True).code, 508, "a pair whose odd port is held")
+        fill(d, 4)
+        tap.equal(refused(d), 508, "while the odd ones are held")
+        time.sleep(max(0, began + 29 - time.monotonic()))
+        tap.equal(refused(d), 508, "after 29 s")
+        time.sleep(max(0, began + 32.5 - time.monotonic()))
+        fill(d, 4)
+        tap.equal(refused(d), 508, "when all eight are used again")
+
+
+def test_refused_allocations_cost_nothing():
+    """T11: 2,000 refused Allocates leave memory and ports as they were"""
+    first = free_block(4)
+    with small(first, 4) as d:
+        fill(d, 4)
+        c = d.client()
+        for _ in range(100):
+            c.try_allocate()
+        before = d.rss()
+        for _ in range(1000):
+            tap.equal(c.try_allocate().code, 508, "code")
+            tap.equal(c.try_allocate(family=stun.IPV6).code, 440, "code")
+        growth = d.rss() - before
+        tap.check(growth < 1024 * tap.SLOW, "memory grew by %d KiB" % growth)
+
+
+def test_churn():
+    """3,000 allocations made and deleted leave memory as it was and no descriptor behind"""
+    with Daemon(limits={"user_allocations": 1, "unauthenticated_rate": 0}, log={"level": "notice"}) as d:
+        c = d.client()
+
+        def turn(count):
+            for _ in range(count):
+                c.allocate()
+                c.bind(("127.0.0.2", 4000), 0x4000)
+                c.refresh(0)
+        turn(500 // tap.SLOW)
+        before, files = d.rss(), len(os.listdir("/proc/%d/fd" % d.pid))
+        turn(2500 // tap.SLOW)
+        growth = d.rss() - before
+        tap.diag("+%d KiB" % growth)
+        tap.check(growth < (512 if not tap.SANITIZED else 65536), "memory grew by %d KiB" % growth)
+        tap.equal(len(os.listdir("/proc/%d/fd" % d.pid)), files, "open files")
+
+
+if __name__ == "__main__":
+    tap.main()
