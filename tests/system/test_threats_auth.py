@@ -21,7 +21,7 @@ SECRET = "north and south"
 
 def shape(msg):
     """What a stranger can tell of an answer: everything but nonce and transaction."""
-    return (msg.cls, msg.get(stun.ERROR_CODE), sorted(msg.types()), len(msg.data), msg.get(stun.REALM),
+    return (msg.cls, msg.get(stun.ERROR_CODE), tuple(msg.types()), len(msg.data), msg.get(stun.REALM),
             msg.get(stun.PASSWORD_ALGORITHMS))
 
 

@@ -27,7 +27,7 @@ def knock(d, transport="udp"):
             msg = c.exchange(c.signed(stun.ALLOCATE, [UDP]))
             tap.check(msg is not None, "no answer for %r" % name)
             tap.check(msg.code in (400, 401), "%r: %r" % (name, msg))
-            tap.check(name not in msg.data, "%r comes back in the answer" % name)
+            tap.check(len(name) < 4 or name not in msg.data, "%r comes back in the answer" % name)
         c.user, c.password = "user", "pass"
         tap.check(c.allocate(), "the real user is kept out")
 
@@ -102,10 +102,17 @@ def test_names_in_the_cli():
         for name in made:
             tap.check(json.dumps(name, ensure_ascii=False) in text, "%r is not in the list: %s" % (name, text[:500]))
         tap.check(len(made) >= 5, "only %d names were taken" % len(made))
-        for bad in ("", "x" * 509, "a\nb", "a\x1b[31mb"):
+        for bad in ("", "x" * 509):
             code, out, err = ctl("user", "add", "--realm", REALM, "--store", store, "--", bad, stdin="pass\n")
-            tap.check(code not in (0, 139, -11), "%r was taken" % bad[:20])
-            tap.check("\x1b" not in err + out, "an escape sequence on the terminal")
+            tap.check(code in (1, 2) and err, "%r: exit code %d" % (bad[:20], code))
+        # Names with control characters: taken or not, they reach no terminal as they are.
+        for odd in ("a\nb", "a\x1b[31mb", "a\rb"):
+            for args in (("add",), ("add",), ("show",), ("disable",), ("enable",), ("delete",), ("delete",)):
+                _, out, err = ctl("user", *args, "--realm", REALM, "--store", store, "--", odd, stdin="pass\n")
+                tap.check(odd not in out + err, "user %s shows %r as it is: %r" % (args[0], odd, out + err))
+                if args[0] == "add":
+                    _, out, _ = ctl("user", "list", "--realm", REALM, "--store", store)
+                    tap.check(odd not in out, "user list shows %r as it is" % odd)
 
 
 if __name__ == "__main__":
