@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Debian's turnutils_uclient and turnutils_peer against turnpiked: 10,000 packets a case, none lost.
+
+The cases of a test run at the same time, since the tool spends most of its time waiting.
+"""
+
+import os
+import re
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "system", "lib"))
+
+import tap
+from daemon import Daemon, folder, free_port, need, Process, tail
+
+CLIENTS, PACKETS, INTERVAL = 10, 1000, 3 * tap.SLOW  # the interval is in ms
+
+
+class Case:
+    """One run of the client with its own daemon and peer."""
+
+    def __init__(self, *flags, host="127.0.0.1", peer_host="127.0.0.1"):
+        program, peer_program = need("turnutils_uclient"), need("turnutils_peer")
+        self.flags = " ".join(flags) or "with RTCP"
+        self.daemon = Daemon(log={"level": "info"})
+        self.log = os.path.join(folder(), "log")
+        peer_port = free_port()
+        if "-y" not in flags:
+            peer_log = os.path.join(folder(), "log")
+            self.peer = Process([peer_program, "-L", peer_host, "-p", str(peer_port)], peer_log)
+            time.sleep(0.2)
+            tap.check(self.peer.alive(), "turnutils_peer ended: " + tail(peer_log))
+        self.client = Process([program, "-u", "user", "-w", "pass", "-p", str(self.daemon.port), "-e", peer_host,
+                               "-r", str(peer_port), "-m", str(CLIENTS), "-n", str(PACKETS), "-z", str(INTERVAL), "-l", "160",
+                               *flags, host], self.log, cwd=self.daemon.folder)
+        tap.on_failure(lambda: "turnutils_uclient %s:\n%s" % (self.flags, tail(self.log, 15)))
+
+    def finish(self):
+        """Its summary has to count as many packets back as were sent."""
+        code = self.client.wait(55 * tap.SLOW)
+        with open(self.log, encoding="utf-8", errors="backslashreplace") as f:
+            out = f.read()
+        totals = re.findall(r"tot_send_msgs=(\d+), tot_recv_msgs=(\d+)", out)
+        summary = re.findall(r"Total lost packets (\d+) \([0-9.]+%\), total send dropped (\d+)", out)
+        tap.check(totals and summary, "uclient %s: no summary, exit code %d" % (self.flags, code))
+        sent, received = (int(n) for n in totals[-1])
+        lost, dropped = (int(n) for n in summary[-1])
+        tap.diag("uclient %s: sent %d, came back %d, lost %d, dropped %d" % (self.flags, sent, received, lost, dropped))
+        tap.check(sent >= PACKETS * CLIENTS, "only %d packets were sent" % sent)
+        tap.equal((received, lost, dropped), (sent, 0, 0), "received, lost and dropped of uclient " + self.flags)
+        self.daemon.stop()
+
+
+def run(*cases):
+    for case in cases:
+        case.finish()
+
+
+def test_udp():
+    """UDP: channels (-c: no RTCP pairs), channels with RTCP pairs by EVEN-PORT, Send indications (-s)"""
+    run(Case("-c"), Case(), Case("-s", "-c"))
+
+
+def test_tcp():
+    """TCP (-t): channels, Send with RTCP pairs, extra requests (-G) with padding (-D) and DONT-FRAGMENT (-g)"""
+    run(Case("-t", "-c"), Case("-t", "-s"), Case("-t", "-c", "-D", "-G", "-g"))
+
+
+def test_ipv6():
+    """IPv6 relays (-x): for IPv6 clients, for IPv4 clients over TCP with RTCP pairs, with Send"""
+    run(Case("-x", "-c", host="::1", peer_host="::1"), Case("-x", "-t", peer_host="::1"),
+        Case("-x", "-s", "-c", host="::1", peer_host="::1"))
+
+
+def test_client_to_client():
+    """client to client (-y), relay to relay: channels, Send over TCP with RTCP pairs, IPv6"""
+    run(Case("-y", "-c"), Case("-y", "-t", "-s"), Case("-y", "-x", "-c", host="::1"))
+
+
+def test_negative():
+    """the tool's negative tests (-R, -N): the daemon lives through them"""
+    program = need("turnutils_uclient")
+    with Daemon(log={"level": "notice"}) as d:
+        children = [Process([program, "-u", "user", "-w", "pass", "-p", str(d.port), "-e", "127.0.0.1", "-n", "20", "-m", "2", "-z",
+                             "5", flag, "-c", "127.0.0.1"], os.path.join(folder(), "log"), cwd=d.folder) for flag in ("-R", "-N")]
+        end = time.monotonic() + 3
+        while time.monotonic() < end and any(c.alive() for c in children):
+            time.sleep(0.1)
+            tap.check(d.answers(), "no answer")
+        for c in children:
+            c.kill()
+        tap.check(d.answers(), "no answer afterwards")
+
+
+if __name__ == "__main__":
+    tap.main()
