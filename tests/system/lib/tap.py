@@ -4,6 +4,7 @@
 import os
 import signal
 import sys
+import time
 import traceback
 
 TIME_LIMIT = 60
@@ -104,6 +105,7 @@ def main(module=None):
     for number, (name, fn) in enumerate(tests, 1):
         title = (fn.__doc__ or name).strip().splitlines()[0].replace("#", "no. ")
         result = None
+        began = time.monotonic()
         try:
             result = _run(fn)
             if result and result[0] == "fail":
@@ -114,6 +116,8 @@ def main(module=None):
         finally:
             _clean()
             _logs.clear()
+        if time.monotonic() - began > 2:
+            diag("%.1f s" % (time.monotonic() - began))
         if result is None:
             print("ok %d - %s" % (number, title), flush=True)
         elif result[0] == "skip":
