@@ -57,6 +57,12 @@ def check(condition, what):
         raise AssertionError(what)
 
 
+def bounded(kib, limit, what):
+    """Memory that grew. A sanitizer keeps what was freed for a while, so there it is printed only."""
+    diag("%s: +%d KiB" % (what, kib))
+    check(SANITIZED or kib < limit, "%s: memory grew by %d KiB, expected less than %d" % (what, kib, limit))
+
+
 def _alarm(*_):
     raise TimeLimit()
 
