@@ -261,6 +261,14 @@ def test_even_port():
                 tap.equal(third.try_allocate(token=a.token).code, 508, "token shown twice")
 
 
+def test_token_of_another_user():
+    """T8: a reservation token is good for the user that it was given to, and nobody else: 508"""
+    with Daemon() as d, d.client() as a, d.client(user="other", password="word") as thief, d.client() as b:
+        relayed = a.allocate(even_port=True)
+        tap.equal(thief.try_allocate(token=a.token).code, 508, "another user")
+        tap.equal(b.allocate(token=a.token), (relayed[0], relayed[1] + 1), "the same user")
+
+
 def test_441():
     """a request for an allocation with another user's credentials: 441, and it lives on"""
     with Daemon() as d, d.client() as c:
@@ -307,6 +315,15 @@ def test_many_clients():
         clients = [d.client() for _ in range(200)]
         relayed = {c.allocate() for c in clients}
         tap.equal(len(relayed), 200, "relayed addresses")
+
+
+def test_many_behind_one_address():
+    """R21: 300 users behind one IP address get in at once, by retransmission where the rate limit drops some"""
+    with Daemon(limits={"unauthenticated_rate": 50}) as d:
+        clients = [d.client("tcp" if n % 10 == 0 else "udp", timeout=20) for n in range(300)]
+        began = time.monotonic()
+        tap.equal(len({c.allocate() for c in clients}), 300, "relayed addresses")
+        tap.diag("300 allocations in %.1f s" % (time.monotonic() - began))
 
 
 if __name__ == "__main__":

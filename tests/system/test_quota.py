@@ -244,5 +244,78 @@ def test_churn():
         tap.equal(len(os.listdir("/proc/%d/fd" % d.pid)), files, "open files")
 
 
+def test_unauthenticated_rate():
+    """T10: answers to one source prefix are limited before authentication; other prefixes are not touched"""
+    with Daemon(workers=1, limits={"unauthenticated_rate": 20}) as d:
+        time.sleep(0.3)
+        with d.client() as c:
+            for _ in range(500):
+                c.send_raw(stun.build(stun.BINDING))
+            count = 0
+            while c.recv_raw(0.1):
+                count += 1
+        tap.diag("%d answers to a burst of 500 with a rate of 20" % count)
+        tap.check(1 <= count <= 60, "%d answers" % count)
+        with d.client(source="127.0.7.1") as c:
+            tap.check(c.exchange(stun.build(stun.BINDING), retransmit=False), "another prefix is not answered")
+        time.sleep(1.1)
+        with d.client() as c:
+            tap.check(c.exchange(stun.build(stun.BINDING), retransmit=False), "no answer after a second of silence")
+
+
+def test_authenticated_are_not_limited():
+    """T10: who has an allocation is served at any rate"""
+    with Daemon(workers=1, limits={"unauthenticated_rate": 20}) as d, d.client() as c:
+        c.allocate()
+        for _ in range(200):
+            tap.equal(c.exchange(c.signed(stun.REFRESH), retransmit=False).cls, stun.SUCCESS, "class")
+
+
+def closed(c, seconds):
+    """Whether the server ends that connection within the time."""
+    end = time.monotonic() + seconds
+    while not c.closed and time.monotonic() < end:
+        c.recv_raw(0.05)
+    return c.closed
+
+
+def test_tcp_connections():
+    """T14: connections of one address beyond the limit are closed; one that ends makes room"""
+    with Daemon(workers=1, limits={"tcp_connections": 3, "unauthenticated_rate": 0}) as d:
+        held = [d.client("tcp") for _ in range(3)]
+        for c in held:
+            tap.check(c.binding() is not None, "no answer")
+        fourth = d.client("tcp")
+        tap.check(closed(fourth, 2 * tap.SLOW), "a fourth connection stays open")
+        with d.client("tcp", source="127.0.0.9") as other:
+            tap.check(other.binding() is not None, "another address is not served")
+        held[0].close()
+        end = time.monotonic() + 2 * tap.SLOW
+        while True:
+            with d.client("tcp") as c:
+                if c.exchange(stun.build(stun.BINDING), timeout=0.3):
+                    break
+            tap.check(time.monotonic() < end, "no room after a connection has ended")
+
+
+def test_tcp_idle():
+    """T14: a connection without an allocation is closed after its time, also when it sends a byte now and then"""
+    with Daemon(limits={"tcp_idle": 1, "unauthenticated_rate": 0}) as d:
+        idle, slow, busy = (d.client("tcp") for _ in range(3))
+        busy.allocate()
+        request = stun.build(stun.BINDING)
+        began = time.monotonic()
+        for n in range(8):
+            time.sleep(0.25 * tap.SLOW ** 0.5)
+            try:
+                slow.send_raw(request[n:n + 1])
+            except ConnectionError:
+                break
+        tap.check(closed(idle, 2 * tap.SLOW), "an idle connection stays open")
+        tap.check(closed(slow, 2 * tap.SLOW), "a byte a quarter of a second keeps a connection open")
+        tap.diag("closed within %.1f s" % (time.monotonic() - began))
+        tap.equal(busy.refresh(), 600, "a connection with an allocation")
+
+
 if __name__ == "__main__":
     tap.main()
