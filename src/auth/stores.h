@@ -38,6 +38,10 @@ void stores_close(struct stores *s); // pending look-ups are cancelled
 struct store_lookup *stores_lookup(struct stores *s, const struct store_query *q, int64_t now, store_done *done, void *arg);
 void stores_cancel(struct stores *s, struct store_lookup *l);
 
+// Whether some user of this configuration has nothing but an MD5 key: then auth_config.md5_only should be set, since a client that
+// is offered SHA-256 takes it (RFC 8489 9.2.5) and could not get in.
+bool stores_md5_only(const struct stores_config *cfg);
+
 // Checks a URI without opening anything. 0, or -EINVAL with *why saying what is wrong and what is allowed.
 int stores_check_uri(const char *uri, const char **why);
 

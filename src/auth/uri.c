@@ -246,3 +246,17 @@ size_t stores_endpoints(const char *uri, struct stores_endpoint *out, size_t cap
     memcpy(out, parsed.endpoint, n * sizeof(*out));
     return n;
 }
+
+bool stores_md5_only(const struct stores_config *cfg)
+{
+    struct store_uri parsed;
+    const char *why;
+
+    for (size_t i = 0; i < cfg->user_count; i++)
+        if (!cfg->users[i].password)
+            return true;
+    for (size_t i = 0; i < cfg->uri_count; i++)
+        if (store_uri_parse(&parsed, cfg->uris[i], &why) == 0 && parsed.coturn)
+            return true;
+    return false;
+}

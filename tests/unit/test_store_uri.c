@@ -122,6 +122,23 @@ static void endpoints(void **state)
 #endif
 }
 
+static void md5_alone_is_noticed(void **state)
+{
+    static const char *const coturn[] = {"redis://h?layout=coturn"};
+    const struct stores_user both = {.name = "a", .password = "p"}, old = {.name = "a", .key = "k"};
+    struct stores_config cfg = {.users = &both, .user_count = 1};
+
+    assert_false(stores_md5_only(&cfg));
+    cfg.users = &old;
+    assert_true(stores_md5_only(&cfg));
+    cfg = (struct stores_config){.uris = coturn, .uri_count = 1};
+#ifdef WITH_HIREDIS
+    assert_true(stores_md5_only(&cfg));
+#else
+    assert_false(stores_md5_only(&cfg));
+#endif
+}
+
 static void a_password_is_never_shown(void **state)
 {
     const char *why;
@@ -137,6 +154,7 @@ int main(void)
         cmocka_unit_test(redis_parts),
         cmocka_unit_test(mistakes),
         cmocka_unit_test(endpoints),
+        cmocka_unit_test(md5_alone_is_noticed),
         cmocka_unit_test(a_password_is_never_shown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
