@@ -13,11 +13,11 @@
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
-#include <event2/dns.h>
 #include <event2/event.h>
 #include <event2/util.h>
 
 #include "auth/redis_record.h"
+#include "auth/redis_resolve.h"
 #include "util/addr.h"
 #include "util/codec.h"
 #include "util/log.h"
@@ -51,8 +51,7 @@ struct redis_conn {
     size_t unparsed;
     struct pending *first, **last;
     struct event *retry, *tick;
-    struct evdns_base *dns;
-    struct evdns_getaddrinfo_request *resolving;
+    struct redis_resolve *resolving;
     struct stores_endpoint target; // what is being connected to, for messages
 };
 
@@ -77,11 +76,8 @@ static void schedule(struct event *ev, unsigned ms)
 static void close_socket(struct redis_conn *c)
 {
     c->epoch++;
-    if (c->resolving) {
-        struct evdns_getaddrinfo_request *r = c->resolving;
-        c->resolving = NULL;
-        evdns_getaddrinfo_cancel(r); // its callback sees c->resolving empty and does nothing
-    }
+    redis_resolve_cancel(c->resolving);
+    c->resolving = NULL;
     if (c->bev)
         bufferevent_free(c->bev);
     c->bev = NULL;
@@ -377,74 +373,41 @@ static void connect_sockaddr(struct redis_conn *c, const struct sockaddr *sa, in
         fail(c, "%s", evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR()));
 }
 
-static void on_resolved(int result, struct evutil_addrinfo *list, void *arg)
+static void connect_addr(struct redis_conn *c, const struct addr *a)
 {
-    struct redis_conn *c = arg;
-    unsigned count = 0;
+    struct sockaddr_storage ss;
+    socklen_t len = addr_to_sockaddr(a, &ss);
 
-    if (result == EVUTIL_EAI_CANCEL || !c->resolving) {
-        if (list)
-            evutil_freeaddrinfo(list);
-        return;
-    }
-    c->resolving = NULL;
-    for (struct evutil_addrinfo *a = list; a; a = a->ai_next)
-        count++;
-    if (result != 0 || count == 0) {
-        fail(c, "the name cannot be resolved: %s", evutil_gai_strerror(result));
-    } else {
-        // One address an attempt, each in its turn.
-        struct evutil_addrinfo *a = list;
-        for (unsigned skip = c->turn++ % count; skip > 0; skip--)
-            a = a->ai_next;
-        connect_sockaddr(c, a->ai_addr, (int)a->ai_addrlen);
-    }
-    if (list)
-        evutil_freeaddrinfo(list);
+    connect_sockaddr(c, (struct sockaddr *)&ss, (int)len);
 }
 
-// Names are asked of the name servers (and /etc/hosts) by libevent's resolver, anew for every
-// attempt: getaddrinfo would stall the worker.
-static void resolve(struct redis_conn *c, const char *host, uint16_t port)
+static void on_resolved(const struct addr *list, size_t count, const char *why, void *arg)
 {
-    struct evutil_addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_protocol = IPPROTO_TCP};
-    struct evdns_getaddrinfo_request *request;
-    char service[8];
+    struct redis_conn *c = arg;
 
-    if (!c->dns)
-        c->dns = evdns_base_new(c->cfg.base, EVDNS_BASE_INITIALIZE_NAMESERVERS |
-                                                 EVDNS_BASE_DISABLE_WHEN_INACTIVE);
-    if (!c->dns) {
-        fail(c, "no name server is configured");
-        return;
-    }
-    snprintf(service, sizeof(service), "%u", port);
-    // The answer may come before the call returns, with NULL returned: the marker tells on_resolved
-    // that it is wanted.
-    unsigned epoch = c->epoch;
-    c->resolving = (struct evdns_getaddrinfo_request *)c;
-    request = evdns_getaddrinfo(c->dns, host, service, &hints, on_resolved, c);
-    if (request)
-        c->resolving = request;
-    else if (c->epoch == epoch && c->resolving == (struct evdns_getaddrinfo_request *)c)
-        c->resolving = NULL;
+    c->resolving = NULL;
+    if (count == 0)
+        fail(c, "the name cannot be resolved: %s", why);
+    else
+        connect_addr(c, &list[c->turn++ % count]); // one an attempt, each in its turn
 }
 
 static void connect_to(struct redis_conn *c, const char *host, uint16_t port)
 {
-    struct sockaddr_storage ss;
     struct addr a;
 
     snprintf(c->target.host, sizeof(c->target.host), "%s", host);
     c->target.port = port;
     if (strcmp(host, "localhost") == 0)
         host = c->turn++ % 2 == 0 ? "127.0.0.1" : "::1";
-    if (addr_parse_ip(&a, host, port) < 0) {
-        resolve(c, host, port);
+    if (addr_parse_ip(&a, host, port) == 0) {
+        connect_addr(c, &a);
         return;
     }
-    socklen_t len = addr_to_sockaddr(&a, &ss);
-    connect_sockaddr(c, (struct sockaddr *)&ss, (int)len);
+    // Anew for every attempt: a name may move.
+    c->resolving = redis_resolve_start(c->cfg.base, host, port, on_resolved, c);
+    if (!c->resolving)
+        fail(c, "the name cannot be resolved: no name server, or out of memory");
 }
 
 static void start_attempt(struct redis_conn *c)
@@ -522,8 +485,6 @@ void redis_conn_free(struct redis_conn *c)
         free(c->first);
         c->first = next;
     }
-    if (c->dns)
-        evdns_base_free(c->dns, 0);
     if (c->retry)
         event_free(c->retry);
     if (c->tick)

@@ -363,7 +363,8 @@ static void two_may_create_at_once(void **state)
 {
     for (int round = 0; round < 20; round++) {
         pid_t pid[4];
-        unlink(path);
+        assert_int_equal(remove_dir(NULL), 0); // the -wal and -shm files, too
+        make_dir(NULL);
         for (size_t i = 0; i < 4; i++) {
             pid[i] = fork();
             assert_true(pid[i] >= 0);
