@@ -77,10 +77,19 @@ enum auth_step auth_begin(const struct auth_config *cfg, const struct stun_msg *
     return AUTH_LOOKUP;
 }
 
+// RFC 8489 14.6 lets a STUN usage shorten MESSAGE-INTEGRITY-SHA256; RFC 8656 does not do so for
+// TURN.
+static bool is_whole(const struct stun_msg *msg)
+{
+    struct cursor c = cursor_reader(msg->buf + msg->integrity256 + 2, 2);
+
+    return cursor_u16(&c) == 32;
+}
+
 static bool check_with(const struct stun_msg *msg, const struct auth_request *req,
                        const uint8_t *key, size_t key_len)
 {
-    return req->integrity256 ? stun_check_integrity256(msg, key, key_len)
+    return req->integrity256 ? stun_check_integrity256(msg, key, key_len) && is_whole(msg)
                              : stun_check_integrity(msg, key, key_len);
 }
 

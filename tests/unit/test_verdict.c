@@ -208,6 +208,34 @@ static void both_integrities_sha256_counts(void **state)
     expect_reject(&f, finish(&f, STORE_FOUND), 401, true);
 }
 
+// RFC 8489 14.6: shortened only where the usage says so, and TURN does not.
+static void shortened_sha256_is_401(void **state)
+{
+    struct fixture f;
+
+    fixture_init(&f);
+    struct shape s = sound(&f);
+    s.sha1 = false;
+    s.sha256 = true;
+    build(&f, &s);
+    assert_int_equal(auth_begin(&cfg, &f.msg, &f.client, now, &f.req, &f.reject), AUTH_LOOKUP);
+    record_of(&f.rec, "alice", "wonder");
+    assert_int_equal(finish(&f, STORE_FOUND), AUTH_OK);
+    for (size_t size = 16; size < 32; size += 4) {
+        uint8_t mac[32];
+        size_t at = f.msg.integrity256;
+        // The MAC covers the header's length up to the end of the shortened attribute.
+        f.buf[2] = (uint8_t)((at + 4 + size - STUN_HEADER_LEN) >> 8);
+        f.buf[3] = (uint8_t)(at + 4 + size - STUN_HEADER_LEN);
+        f.buf[at + 3] = (uint8_t)size;
+        assert_int_equal(hmac_sha256(mac, f.rec.keys[0].md5, STUN_KEY_MD5_LEN, f.buf, at), 0);
+        memcpy(f.buf + at + 4, mac, size);
+        assert_int_equal(stun_parse(&f.msg, f.buf, at + 4 + size), STUN_PARSE_OK);
+        assert_true(stun_check_integrity256(&f.msg, f.rec.keys[0].md5, STUN_KEY_MD5_LEN));
+        expect_reject(&f, finish(&f, STORE_FOUND), 401, true);
+    }
+}
+
 static void altered_algorithms_are_400(void **state)
 {
     static const uint8_t md5_alone[8] = {0, 1, 0, 0, 0, 1, 0, 0};
@@ -439,6 +467,7 @@ int main(void)
         cmocka_unit_test(md5_key_and_sha1_are_accepted),
         cmocka_unit_test(sha256_is_negotiated),
         cmocka_unit_test(both_integrities_sha256_counts),
+        cmocka_unit_test(shortened_sha256_is_401),
         cmocka_unit_test(altered_algorithms_are_400),
         cmocka_unit_test(cleared_feature_bits_are_438),
         cmocka_unit_test(stale_and_foreign_nonces_are_438),
