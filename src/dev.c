@@ -4,6 +4,7 @@
 #include "dev.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +31,8 @@ struct dev *dev_new(void)
     if (!d)
         return NULL;
     const char *tmp = getenv("TMPDIR");
-    snprintf(d->folder, sizeof d->folder, "%s/turnpike-dev-XXXXXX", tmp && *tmp && strlen(tmp) < 200 ? tmp : "/tmp");
+    snprintf(d->folder, sizeof d->folder, "%s/turnpike-dev-XXXXXX",
+             tmp && *tmp && strlen(tmp) < 200 ? tmp : "/tmp");
     if (!mkdtemp(d->folder)) { // mode 0700
         fprintf(stderr, "turnpiked: %s: %s\n", d->folder, strerror(errno));
         free(d);
@@ -52,9 +54,12 @@ int dev_add_user(struct dev *d, const struct conf *conf)
     rand_bytes(random, sizeof random);
     hex_encode(d->password, random, sizeof random);
 
-    struct auth_record rec = {.user = DEV_USER, .user_len = strlen(DEV_USER), .key_count = 1, .created = time(NULL)};
-    stun_key_md5(rec.keys[0].md5, DEV_USER, strlen(DEV_USER), conf->realm, d->password, strlen(d->password));
-    stun_key_sha256(rec.keys[0].sha256, DEV_USER, strlen(DEV_USER), conf->realm, d->password, strlen(d->password));
+    struct auth_record rec = {
+        .user = DEV_USER, .user_len = strlen(DEV_USER), .key_count = 1, .created = time(NULL)};
+    stun_key_md5(rec.keys[0].md5, DEV_USER, strlen(DEV_USER), conf->realm, d->password,
+                 strlen(d->password));
+    stun_key_sha256(rec.keys[0].sha256, DEV_USER, strlen(DEV_USER), conf->realm, d->password,
+                    strlen(d->password));
     rec.keys[0].has_md5 = rec.keys[0].has_sha256 = true;
 
     struct admin_store *store;
@@ -81,30 +86,47 @@ static void print_urls(const struct conf *conf)
             addr_format_ip(&l->addr, ip);
         if (l->addr.family == ADDR_IPV6)
             continue; // one family is enough to paste
-        printf("%s\"turn:%s:%u?transport=%s\"", comma, ip, l->addr.port, l->transport == CONF_TCP ? "tcp" : "udp");
+        printf("%s\"turn:%s:%u?transport=%s\"", comma, ip, l->addr.port,
+               l->transport == CONF_TCP ? "tcp" : "udp");
         comma = ", ";
     }
 }
 
-void dev_greet(const struct dev *d, const struct conf *conf)
+// The folder of the program with its slash when turnpikectl is there too, as in a build folder;
+// else nothing: PATH has it.
+static int folder_length(const char *program)
 {
-    printf("\nturnpike %s runs in development mode: on this machine only, until you press Ctrl-C.\n\n"
-           "Paste this into the console of a browser on this machine; \"typ relay\" means that it works:\n\n"
-           "  const pc = new RTCPeerConnection({\n"
-           "    iceTransportPolicy: \"relay\",\n"
-           "    iceServers: [{\n"
-           "      urls: [",
-           PACKAGE_VERSION);
+    const char *slash = strrchr(program, '/');
+    char path[PATH_MAX];
+    if (!slash)
+        return 0;
+    int len = (int)(slash + 1 - program);
+    snprintf(path, sizeof path, "%.*sturnpikectl", len, program);
+    return access(path, X_OK) ? 0 : len;
+}
+
+void dev_greet(const struct dev *d, const struct conf *conf, const char *program)
+{
+    printf(
+        "\nturnpike %s runs in development mode: on this machine only, until you press Ctrl-C.\n\n"
+        "Paste this into the console of a browser on this machine; \"typ relay\" means that it "
+        "works:\n\n"
+        "  const pc = new RTCPeerConnection({\n"
+        "    iceTransportPolicy: \"relay\",\n"
+        "    iceServers: [{\n"
+        "      urls: [",
+        PACKAGE_VERSION);
     print_urls(conf);
-    printf("],\n"
-           "      username: \"%s\", credential: \"%s\"\n"
-           "    }]\n"
-           "  });\n"
-           "  pc.onicecandidate = e => console.log(e.candidate ? e.candidate.candidate : \"done\");\n"
-           "  pc.createDataChannel(\"test\");\n"
-           "  pc.setLocalDescription();\n\n"
-           "Another user:  turnpikectl user add NAME --realm %s --store %s\n\n",
-           DEV_USER, d->password, conf->realm, d->uri);
+    printf(
+        "],\n"
+        "      username: \"%s\", credential: \"%s\"\n"
+        "    }]\n"
+        "  });\n"
+        "  pc.onicecandidate = e => console.log(e.candidate ? e.candidate.candidate : \"done\");\n"
+        "  pc.createDataChannel(\"test\");\n"
+        "  pc.setLocalDescription();\n\n"
+        "Another user:  %.*sturnpikectl user add NAME --realm %s --store %s\n\n",
+        DEV_USER, d->password, folder_length(program), program, conf->realm, d->uri);
     fflush(stdout);
 }
 
@@ -112,7 +134,8 @@ void dev_free(struct dev *d)
 {
     if (!d)
         return;
-    static const char *const files[] = {"users.db", "users.db-wal", "users.db-shm", "users.db-journal"};
+    static const char *const files[] = {"users.db", "users.db-wal", "users.db-shm",
+                                        "users.db-journal"};
     char path[300];
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         snprintf(path, sizeof path, "%s/%s", d->folder, files[i]);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// `turnpiked --dev`: a server for this machine with an embedded store, one user, and something to paste into a browser.
+// `turnpiked --dev`: a server for this machine with an embedded store, one user, and something to
+// paste into a browser.
 #ifndef TP_DEV_H
 #define TP_DEV_H
 
@@ -7,16 +8,18 @@
 
 struct dev;
 
-// Makes a temporary folder; its store is given to the configuration as the override that dev_override returns. NULL with a message on
-// stderr.
+// Makes a temporary folder; its store is given to the configuration as the override that
+// dev_override returns. NULL with a message on stderr.
 struct dev *dev_new(void);
 struct conf_override dev_override(const struct dev *d);
 
-// Puts a user with a random password into the store. 0 or a negative errno, with a message on stderr.
+// Puts a user with a random password into the store. 0 or a negative errno, with a message on
+// stderr.
 int dev_add_user(struct dev *d, const struct conf *conf);
 
-// Prints the iceServers snippet and how to add users.
-void dev_greet(const struct dev *d, const struct conf *conf);
+// Prints the iceServers snippet and how to add users. program: argv[0], beside which turnpikectl is
+// looked for.
+void dev_greet(const struct dev *d, const struct conf *conf, const char *program);
 
 // Removes the temporary folder. NULL is nothing.
 void dev_free(struct dev *d);

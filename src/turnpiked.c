@@ -36,7 +36,8 @@ static const char usage_text[] =
     "  -c, --config FILE     configuration file [" TP_SYSCONFDIR "/turnpike.conf]\n"
     "      --dev             no file: loopback only, an embedded store with one user, and an\n"
     "                        iceServers snippet to paste into a browser\n"
-    "      --set KEY=VALUE   override one key of the file, such as log.level=\"debug\"; may repeat\n"
+    "      --set KEY=VALUE   override one key of the file, such as log.level=\"debug\"; may "
+    "repeat\n"
     "      --check           check the configuration and exit: 0 if it is sound, 2 if not\n"
     "      --print-config    print the whole configuration, defaults filled in, and exit\n"
     "      --print-manual    print the list of options in manual page form and exit\n"
@@ -47,6 +48,7 @@ static const char usage_text[] =
     "See turnpiked(8), turnpike.conf(5), turnpikectl(1).\n";
 
 struct options {
+    const char *program;
     const char *file;
     bool dev, check, print;
     struct conf_override overrides[OVERRIDES_MAX + 1]; // and that of --dev
@@ -57,6 +59,7 @@ struct daemon {
     struct options *options;
     struct server *server;
     struct event_base *base;
+    sigset_t signals;
 };
 
 static int bad_usage(const char *argument, const char *what)
@@ -82,10 +85,14 @@ static int parse_options(struct options *o, int argc, char **argv)
 {
     enum { OPT_DEV = 256, OPT_SET, OPT_CHECK, OPT_PRINT, OPT_MANUAL };
     static const struct option longs[] = {
-        {"config", required_argument, NULL, 'c'},       {"dev", no_argument, NULL, OPT_DEV},
-        {"set", required_argument, NULL, OPT_SET},      {"check", no_argument, NULL, OPT_CHECK},
-        {"print-config", no_argument, NULL, OPT_PRINT}, {"print-manual", no_argument, NULL, OPT_MANUAL},
-        {"version", no_argument, NULL, 'V'},            {"help", no_argument, NULL, 'h'},
+        {"config", required_argument, NULL, 'c'},
+        {"dev", no_argument, NULL, OPT_DEV},
+        {"set", required_argument, NULL, OPT_SET},
+        {"check", no_argument, NULL, OPT_CHECK},
+        {"print-config", no_argument, NULL, OPT_PRINT},
+        {"print-manual", no_argument, NULL, OPT_MANUAL},
+        {"version", no_argument, NULL, 'V'},
+        {"help", no_argument, NULL, 'h'},
         {0},
     };
     int c;
@@ -162,7 +169,8 @@ static int drop_privileges(const struct conf *conf)
     const struct passwd *pw = getpwnam(conf->user);
     const struct group *gr = conf->group ? getgrnam(conf->group) : NULL;
     if (!pw || (conf->group && !gr)) {
-        log_error("main", "%s: no such %s on this host", pw ? conf->group : conf->user, pw ? "group" : "user");
+        log_error("main", "%s: no such %s on this host", pw ? conf->group : conf->user,
+                  pw ? "group" : "user");
         return -ENOENT;
     }
     gid_t gid = gr ? gr->gr_gid : pw->pw_gid;
@@ -213,7 +221,8 @@ static void on_reload(evutil_socket_t sig, short what, void *arg)
         log_mistakes(mistakes);
         log_error("conf", "the configuration is not taken over; the old one stays");
     } else if (server_reload(d->server, conf, &why)) {
-        log_error("conf", "%s: %s; the old configuration stays", d->options->file ? d->options->file : "--dev", why);
+        log_error("conf", "%s: %s; the old configuration stays",
+                  d->options->file ? d->options->file : "--dev", why);
     } else {
         const struct conf *c = server_conf(d->server);
         log_setup(c->log.level, c->log.format, c->log.target);
@@ -221,6 +230,17 @@ static void on_reload(evutil_socket_t sig, short what, void *arg)
     }
     free(mistakes);
     notify("READY=1");
+}
+
+// From the start until the handlers are there a signal waits: it must not cut the start short, and
+// leave things behind. The workers inherit the block, so that signals are the main thread's.
+static void block_signals(sigset_t *set)
+{
+    sigemptyset(set);
+    sigaddset(set, SIGTERM);
+    sigaddset(set, SIGINT);
+    sigaddset(set, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, set, NULL);
 }
 
 static int run(struct daemon *d, struct timespec started)
@@ -236,11 +256,13 @@ static int run(struct daemon *d, struct timespec started)
         ok = ok && events[i] && !event_add(events[i], NULL);
     }
     if (ok) {
+        pthread_sigmask(SIG_UNBLOCK, &d->signals, NULL);
         struct timespec now;
         clock_gettime(CLOCK_MONOTONIC, &now);
         long ms = (now.tv_sec - started.tv_sec) * 1000 + (now.tv_nsec - started.tv_nsec) / 1000000;
         unsigned n = server_workers(d->server);
-        log_notice("main", "turnpiked " PACKAGE_VERSION " ready after %ld ms, %u worker%s", ms, n, n == 1 ? "" : "s");
+        log_notice("main", "turnpiked " PACKAGE_VERSION " ready after %ld ms, %u worker%s", ms, n,
+                   n == 1 ? "" : "s");
         notify("READY=1");
         event_base_dispatch(d->base);
     }
@@ -250,7 +272,8 @@ static int run(struct daemon *d, struct timespec started)
     return ok ? 0 : 1;
 }
 
-static int serve(struct options *o, struct conf *conf, struct dev *dev, struct timespec started)
+static int serve(struct options *o, struct conf *conf, struct dev *dev, const sigset_t *signals,
+                 struct timespec started)
 {
     int err = log_setup(conf->log.level, conf->log.format, conf->log.target);
     if (err) {
@@ -260,15 +283,16 @@ static int serve(struct options *o, struct conf *conf, struct dev *dev, struct t
     }
     signal(SIGPIPE, SIG_IGN);
     raise_descriptor_limit();
-    struct daemon d = {.options = o};
+    struct daemon d = {.options = o, .signals = *signals};
     const char *why = NULL;
     int status = 1;
-    if (server_new(&d.server, conf, &why) || drop_privileges(server_conf(d.server)) || server_start(d.server, &why)) {
+    if (server_new(&d.server, conf, &why) || drop_privileges(server_conf(d.server)) ||
+        server_start(d.server, &why)) {
         if (why)
             log_error("main", "%s", why);
     } else if ((d.base = event_base_new())) {
         if (dev)
-            dev_greet(dev, server_conf(d.server));
+            dev_greet(dev, server_conf(d.server), o->program);
         status = run(&d, started);
     }
     server_free(d.server);
@@ -285,11 +309,14 @@ int main(int argc, char **argv)
 {
     struct timespec started;
     clock_gettime(CLOCK_MONOTONIC, &started);
-    struct options o = {0};
+    struct options o = {.program = argv[0]};
     struct dev *dev = NULL;
+    sigset_t signals;
     int status = parse_options(&o, argc, argv);
     if (status)
         return status == 1 ? 0 : status;
+    block_signals(&signals);
+    conf_set_store_check(stores_check_uri);
     if (o.dev && !o.check && !o.print) {
         dev = dev_new();
         if (!dev)
@@ -314,7 +341,7 @@ int main(int argc, char **argv)
         conf_free(conf);
         status = 1;
     } else {
-        status = serve(&o, conf, dev, started);
+        status = serve(&o, conf, dev, &signals, started);
     }
     free(mistakes);
     dev_free(dev);

@@ -36,7 +36,8 @@ bool host_default_address(uint8_t family, struct addr *out)
     if (fd < 0)
         return false;
     socklen_t got = sizeof ss;
-    bool ok = !connect(fd, (struct sockaddr *)&ss, len) && !getsockname(fd, (struct sockaddr *)&ss, &got) &&
+    bool ok = !connect(fd, (struct sockaddr *)&ss, len) &&
+              !getsockname(fd, (struct sockaddr *)&ss, &got) &&
               !addr_from_sockaddr(out, (struct sockaddr *)&ss);
     close(fd);
     out->port = 0;
@@ -54,7 +55,8 @@ static int bind_socket(const struct addr *local, int type, bool share)
     if (ss.ss_family == AF_INET6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
     if (type == SOCK_STREAM)
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on); // connections in TIME_WAIT are no obstacle
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on,
+                   sizeof on); // connections in TIME_WAIT are no obstacle
     if (share)
         setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
     if (bind(fd, (struct sockaddr *)&ss, len)) {

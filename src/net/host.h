@@ -8,17 +8,20 @@
 
 #include "util/addr.h"
 
-// The addresses of all interfaces, loopback included. The number (>= 0) with *out allocated (free it), or a negative errno.
+// The addresses of all interfaces, loopback included. The number (>= 0) with *out allocated (free
+// it), or a negative errno.
 int host_addresses(struct addr **out);
 
-// The source address that the host would use towards the internet for a family; false when it has no such route. Sends nothing.
+// The source address that the host would use towards the internet for a family; false when it has
+// no such route. Sends nothing.
 bool host_default_address(uint8_t family, struct addr *out);
 
-// Whether someone else already holds that address and port: our own sockets share it among the workers (SO_REUSEPORT), and so
-// would a second server. 0, or the negative errno of the bind.
+// Whether someone else already holds that address and port: our own sockets share it among the
+// workers (SO_REUSEPORT), and so would a second server. 0, or the negative errno of the bind.
 int host_probe(const struct addr *local, bool stream);
 
-// A non-blocking listening TCP socket that several workers may open on the same address. The descriptor, or a negative errno.
+// A non-blocking listening TCP socket that several workers may open on the same address. The
+// descriptor, or a negative errno.
 int host_listen(const struct addr *local);
 
 #endif

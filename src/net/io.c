@@ -95,8 +95,8 @@ struct io_out *io_queue(struct io *io, struct io_sink *sink)
     return out;
 }
 
-bool io_queue_copy(struct io *io, struct io_sink *sink, const struct addr *to, const struct addr *from, const void *data,
-                   size_t len)
+bool io_queue_copy(struct io *io, struct io_sink *sink, const struct addr *to,
+                   const struct addr *from, const void *data, size_t len)
 {
     if (len > COPY_MAX)
         return false;

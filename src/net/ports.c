@@ -13,7 +13,8 @@
 #define TRIES 16 // ports that other processes hold, before we give up
 #define RESERVATIONS_MAX 4096
 
-// Free ports of one parity on one address: a bag with constant-time random draw and removal by value.
+// Free ports of one parity on one address: a bag with constant-time random draw and removal by
+// value.
 struct bag {
     uint16_t *list;
     uint32_t count;
@@ -21,8 +22,8 @@ struct bag {
 
 struct address {
     struct addr addr;
-    struct bag bags[2];  // even, odd
-    uint32_t *place;     // of port min + i in its bag, or NOWHERE
+    struct bag bags[2]; // even, odd
+    uint32_t *place;    // of port min + i in its bag, or NOWHERE
 };
 
 #define NOWHERE UINT32_MAX
@@ -126,14 +127,15 @@ static struct address *address_of(struct ports *p, const struct addr *local)
     return NULL;
 }
 
-// Draws a random free port; 0 when there is none. For a pair, one whose neighbour is free too: a bounded number of draws,
-// since such pairs may be few.
+// Draws a random free port; 0 when there is none. For a pair, one whose neighbour is free too: a
+// bounded number of draws, since such pairs may be few.
 static uint16_t draw(struct ports *p, struct address *a, bool even, bool pair)
 {
     uint32_t n = a->bags[0].count + (even ? 0 : a->bags[1].count);
     for (unsigned tries = 0; n && tries < (pair ? TRIES * 4 : 1); tries++) {
         uint32_t i = rand_uniform(n);
-        uint16_t port = i < a->bags[0].count ? a->bags[0].list[i] : a->bags[1].list[i - a->bags[0].count];
+        uint16_t port =
+            i < a->bags[0].count ? a->bags[0].list[i] : a->bags[1].list[i - a->bags[0].count];
         if (!pair || is_free(p, a, port + 1u))
             return port;
     }
@@ -141,10 +143,12 @@ static uint16_t draw(struct ports *p, struct address *a, bool even, bool pair)
 }
 
 // Opens `out` (and `next` on the port after it) on one address.
-static int open_on(struct ports *p, struct address *a, bool even, struct udp_socket *out, struct udp_socket *next)
+static int open_on(struct ports *p, struct address *a, bool even, struct udp_socket *out,
+                   struct udp_socket *next)
 {
     int err = -EADDRNOTAVAIL;
-    uint16_t busy[TRIES]; // taken out of the bag while we look for another, so that none is tried twice
+    uint16_t
+        busy[TRIES]; // taken out of the bag while we look for another, so that none is tried twice
     unsigned busy_count = 0;
     while (busy_count < TRIES) {
         uint16_t port = draw(p, a, even, next != NULL);
@@ -176,7 +180,8 @@ static int open_on(struct ports *p, struct address *a, bool even, struct udp_soc
     return err;
 }
 
-static int open_any(struct ports *p, uint8_t family, bool even, struct udp_socket *out, struct udp_socket *next)
+static int open_any(struct ports *p, uint8_t family, bool even, struct udp_socket *out,
+                    struct udp_socket *next)
 {
     int err = -EAFNOSUPPORT;
     uint32_t start = p->address_count ? rand_uniform((uint32_t)p->address_count) : 0;
@@ -199,14 +204,15 @@ int ports_open(struct ports *p, uint8_t family, bool even, struct udp_socket *ou
     return err;
 }
 
-int ports_open_pair(struct ports *p, uint8_t family, const void *user, size_t user_len, int64_t now_ms, struct udp_socket *out,
-                    uint8_t token[PORTS_TOKEN_LEN])
+int ports_open_pair(struct ports *p, uint8_t family, const void *user, size_t user_len,
+                    int64_t now_ms, struct udp_socket *out, uint8_t token[PORTS_TOKEN_LEN])
 {
     struct reservation *r = malloc(sizeof *r + user_len);
     if (!r)
         return -ENOMEM;
     pthread_mutex_lock(&p->lock);
-    int err = p->reservation_count < RESERVATIONS_MAX ? open_any(p, family, true, out, &r->socket) : -EADDRNOTAVAIL;
+    int err = p->reservation_count < RESERVATIONS_MAX ? open_any(p, family, true, out, &r->socket)
+                                                      : -EADDRNOTAVAIL;
     if (!err) {
         rand_bytes(r->token, sizeof r->token);
         memcpy(token, r->token, sizeof r->token);
@@ -223,8 +229,8 @@ int ports_open_pair(struct ports *p, uint8_t family, const void *user, size_t us
     return err;
 }
 
-int ports_claim(struct ports *p, const uint8_t token[PORTS_TOKEN_LEN], const void *user, size_t user_len, int64_t now_ms,
-                struct udp_socket *out)
+int ports_claim(struct ports *p, const uint8_t token[PORTS_TOKEN_LEN], const void *user,
+                size_t user_len, int64_t now_ms, struct udp_socket *out)
 {
     int err = -EADDRNOTAVAIL;
     pthread_mutex_lock(&p->lock);
@@ -232,7 +238,8 @@ int ports_claim(struct ports *p, const uint8_t token[PORTS_TOKEN_LEN], const voi
         struct reservation *r = *link;
         if (CRYPTO_memcmp(r->token, token, PORTS_TOKEN_LEN) != 0)
             continue;
-        if (r->user_len == user_len && memcmp(r->user, user, user_len) == 0 && now_ms < r->expires_ms) {
+        if (r->user_len == user_len && memcmp(r->user, user, user_len) == 0 &&
+            now_ms < r->expires_ms) {
             *out = r->socket;
             reservation_drop(p, link);
             err = 0;

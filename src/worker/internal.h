@@ -18,7 +18,7 @@
 #include "worker/mailbox.h"
 #include "worker/worker.h"
 
-#define ANSWER_RATES 4096 // sources whose unauthenticated answers are counted
+#define ANSWER_RATES 4096    // sources whose unauthenticated answers are counted
 #define STREAM_SOURCES 16384 // counters of connections by source IP
 
 struct listener;
@@ -29,23 +29,24 @@ struct worker {
     unsigned index;
     struct event_base *base;
     struct io *io;
-    struct event flush;          // runs last in a loop turn in which something was queued
-    struct event second;         // once a second: expiry
+    struct event flush;  // runs last in a loop turn in which something was queued
+    struct event second; // once a second: expiry
     struct turn_server *turn;
     struct stores *stores;
     struct snapshot *snapshot;
     struct ports *ports;
     struct mailbox *mailbox;
     struct listener *listeners;
-    struct stream *streams;      // all of this worker's client connections
+    struct stream *streams; // all of this worker's client connections
     struct pending_request *pending, *spare;
-    unsigned spare_count;        // length of spare
-    struct turn_output output;   // scratch
-    struct siphash_key hash_key; // for tables whose keys clients choose, and for transaction ids of indications
+    unsigned spare_count;      // length of spare
+    struct turn_output output; // scratch
+    struct siphash_key
+        hash_key; // for tables whose keys clients choose, and for transaction ids of indications
     uint64_t indications;
     struct rate answers[ANSWER_RATES];
-    uint32_t *peer_counts;       // connections by source, see stream.c
-    struct log_limit refusals;   // see report.c
+    uint32_t *peer_counts;     // connections by source, see stream.c
+    struct log_limit refusals; // see report.c
     pthread_t thread;
     bool running;
 };
@@ -71,13 +72,15 @@ void stream_allocation_ended(struct io_sink *sink);
 void stream_allocation_made(struct io_sink *sink, struct turn_allocation *a);
 
 // request.c: STUN messages of clients. sink: where the answer goes.
-void request_input(struct worker *w, struct io_sink *sink, const struct turn_tuple *tuple, const uint8_t *data, size_t len);
+void request_input(struct worker *w, struct io_sink *sink, const struct turn_tuple *tuple,
+                   const uint8_t *data, size_t len);
 void requests_cancel(struct worker *w, const struct io_sink *sink); // NULL: all
 
 // relay.c: packets between clients and peers.
 extern const struct turn_ops relay_turn_ops;
 // One ChannelData message of a client; a is its allocation.
-void relay_channel_data(struct worker *w, struct turn_allocation *a, const uint8_t *data, size_t len, int64_t now_ms);
+void relay_channel_data(struct worker *w, struct turn_allocation *a, const uint8_t *data,
+                        size_t len, int64_t now_ms);
 // The payload of a Send indication.
 void relay_send(struct worker *w, const struct turn_output *out);
 

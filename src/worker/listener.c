@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Sockets that clients send to: datagrams are told apart by their first byte here, connections become streams.
+// Sockets that clients send to: datagrams are told apart by their first byte here, connections
+// become streams.
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -22,9 +23,10 @@ struct listener {
 
 // --- datagrams ---
 
-// A coalesced run comes from one client, so its allocation is looked up once, and again after a STUN message may have made or
-// ended one.
-static void client_datagrams(struct worker *w, struct udp_socket *udp, const struct udp_in *in, int64_t now_ms)
+// A coalesced run comes from one client, so its allocation is looked up once, and again after a
+// STUN message may have made or ended one.
+static void client_datagrams(struct worker *w, struct udp_socket *udp, const struct udp_in *in,
+                             int64_t now_ms)
 {
     const struct turn_tuple tuple = {.client = in->from, .local = in->to, .transport = TURN_UDP};
     struct turn_allocation *a = NULL;
@@ -79,7 +81,8 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
             if (errno == ECONNABORTED || errno == EINTR)
                 continue;
             if (errno != EAGAIN && errno != EWOULDBLOCK) {
-                // Out of descriptors: the connection stays in the queue, and we would be told of it again at once.
+                // Out of descriptors: the connection stays in the queue, and we would be told of it
+                // again at once.
                 log_warning("net", "cannot accept a connection: %m; trying again in a second");
                 const struct timeval pause = {1, 0};
                 event_del(&l->readable);
@@ -135,7 +138,8 @@ int listeners_open(struct worker *w, struct addr *where, bool *stream)
             where->family = ADDR_IPV6;
             err = open_one(w, cl->transport, where);
         }
-        if (where->family == ADDR_IPV6 && (cl->any || c->dev) && (err == -EAFNOSUPPORT || err == -EADDRNOTAVAIL))
+        if (where->family == ADDR_IPV6 && (cl->any || c->dev) &&
+            (err == -EAFNOSUPPORT || err == -EADDRNOTAVAIL))
             err = 0; // a host without IPv6
         if (err)
             return err;
@@ -147,7 +151,8 @@ void listeners_start(struct worker *w)
 {
     for (struct listener *l = w->listeners; l; l = l->next) {
         bool udp = l->udp.fd >= 0;
-        event_assign(&l->readable, w->base, udp ? l->udp.fd : l->fd, EV_READ | EV_PERSIST, udp ? on_datagrams : on_accept, l);
+        event_assign(&l->readable, w->base, udp ? l->udp.fd : l->fd, EV_READ | EV_PERSIST,
+                     udp ? on_datagrams : on_accept, l);
         event_add(&l->readable, NULL);
     }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The only way that threads speak to a worker: a queue of messages and an eventfd that wakes its loop.
+// The only way that threads speak to a worker: a queue of messages and an eventfd that wakes its
+// loop.
 #ifndef TP_WORKER_MAILBOX_H
 #define TP_WORKER_MAILBOX_H
 

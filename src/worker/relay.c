@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The packet path between clients and peers (RFC 8656 sections 11 and 12). Nothing is allocated or copied for a packet:
-// what is sent points into what was received.
+// The packet path between clients and peers (RFC 8656 sections 11 and 12). Nothing is allocated or
+// copied for a packet: what is sent points into what was received.
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,8 +22,8 @@ static const uint8_t zeros[4];
 
 // --- client to peer ---
 
-static void send_to_peer(struct worker *w, struct turn_allocation *a, const struct addr *peer, const uint8_t *payload,
-                         size_t len)
+static void send_to_peer(struct worker *w, struct turn_allocation *a, const struct addr *peer,
+                         const uint8_t *payload, size_t len)
 {
     struct relay_socket *rs = a->relay[turn_relay_index(peer->family)].socket;
     if (!rs)
@@ -38,7 +38,8 @@ static void send_to_peer(struct worker *w, struct turn_allocation *a, const stru
     a->sent_bytes += len;
 }
 
-void relay_channel_data(struct worker *w, struct turn_allocation *a, const uint8_t *data, size_t len, int64_t now_ms)
+void relay_channel_data(struct worker *w, struct turn_allocation *a, const uint8_t *data,
+                        size_t len, int64_t now_ms)
 {
     struct channel_data cd;
     if (channel_data_parse(&cd, data, len))
@@ -55,7 +56,8 @@ void relay_send(struct worker *w, const struct turn_output *out)
 
 // --- peer to client ---
 
-// Transaction ids of indications are never answered, so that it is enough that they look random and differ.
+// Transaction ids of indications are never answered, so that it is enough that they look random and
+// differ.
 static void indication_id(struct worker *w, uint8_t txid[12])
 {
     uint64_t count = w->indications++;
@@ -65,9 +67,10 @@ static void indication_id(struct worker *w, uint8_t txid[12])
     memcpy(txid, h, 12);
 }
 
-// Puts the header before the payload: in place where the bytes in front are free, else in the output's own space.
-static void set_payload(struct io_out *out, const uint8_t *head, size_t head_len, uint8_t *payload, size_t len, size_t pad,
-                        bool in_place)
+// Puts the header before the payload: in place where the bytes in front are free, else in the
+// output's own space.
+static void set_payload(struct io_out *out, const uint8_t *head, size_t head_len, uint8_t *payload,
+                        size_t len, size_t pad, bool in_place)
 {
     unsigned n = 0;
     if (in_place) {
@@ -84,8 +87,9 @@ static void set_payload(struct io_out *out, const uint8_t *head, size_t head_len
     out->len = (uint32_t)(head_len + len + pad);
 }
 
-static void send_to_client(struct worker *w, struct turn_allocation *a, const struct turn_channel *ch, const struct addr *peer,
-                           uint8_t *payload, size_t len, bool in_place)
+static void send_to_client(struct worker *w, struct turn_allocation *a,
+                           const struct turn_channel *ch, const struct addr *peer, uint8_t *payload,
+                           size_t len, bool in_place)
 {
     uint8_t head[TURN_DATA_HEADER_MAX];
     size_t head_len = CHANNEL_HEADER_LEN, pad = 0;
@@ -97,6 +101,8 @@ static void send_to_client(struct worker *w, struct turn_allocation *a, const st
         uint8_t txid[12];
         indication_id(w, txid);
         head_len = turn_data_header(head, txid, peer, (uint16_t)len);
+        if (!head_len) // longer than a STUN message can be
+            return;
         pad = TURN_DATA_PAD(len);
     }
     struct io_out *out = io_queue(w->io, a->link);
@@ -107,7 +113,8 @@ static void send_to_client(struct worker *w, struct turn_allocation *a, const st
     a->received_bytes += len;
 }
 
-static void relay_datagrams(struct worker *w, struct turn_allocation *a, struct udp_in *in, int64_t now_ms)
+static void relay_datagrams(struct worker *w, struct turn_allocation *a, struct udp_in *in,
+                            int64_t now_ms)
 {
     if (!turn_permission_covers(a, &in->from, now_ms))
         return;
@@ -140,14 +147,16 @@ static void on_relay_readable(evutil_socket_t fd, short what, void *arg)
 
 // --- relayed transport addresses ---
 
-static int open_socket(struct worker *w, struct turn_allocation *a, struct turn_relay_request *req, struct udp_socket *out)
+static int open_socket(struct worker *w, struct turn_allocation *a, struct turn_relay_request *req,
+                       struct udp_socket *out)
 {
     const uint8_t *name = a->user->name;
     size_t name_len = a->user->name_len;
     if (req->token_in)
         return ports_claim(w->ports, req->token_in, name, name_len, clock_ms(), out);
     if (req->reserve_next)
-        return ports_open_pair(w->ports, req->family, name, name_len, clock_ms(), out, req->token_out);
+        return ports_open_pair(w->ports, req->family, name, name_len, clock_ms(), out,
+                               req->token_out);
     return ports_open(w->ports, req->family, req->even_port, out);
 }
 
@@ -164,7 +173,8 @@ static int relay_open(void *arg, struct turn_allocation *a, struct turn_relay_re
     }
     rs->allocation = a;
     rs->worker = w;
-    event_assign(&rs->readable, w->base, rs->udp.fd, EV_READ | EV_PERSIST | EV_ET, on_relay_readable, rs);
+    event_assign(&rs->readable, w->base, rs->udp.fd, EV_READ | EV_PERSIST | EV_ET,
+                 on_relay_readable, rs);
     if (event_add(&rs->readable, NULL)) {
         struct addr local = rs->udp.local;
         udp_close(w->io, &rs->udp);
@@ -206,4 +216,5 @@ static void on_event(void *arg, const struct turn_event_info *info)
     report_event(w, info);
 }
 
-const struct turn_ops relay_turn_ops = {.relay_open = relay_open, .relay_close = relay_close, .event = on_event};
+const struct turn_ops relay_turn_ops = {
+    .relay_open = relay_open, .relay_close = relay_close, .event = on_event};

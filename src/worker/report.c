@@ -4,7 +4,8 @@
 #include "util/codec.h"
 #include "worker/internal.h"
 
-#define REFUSALS_IN_10_S 50 // lines about refusals a worker writes: they are what strangers can cause
+#define REFUSALS_IN_10_S                                                                           \
+    50 // lines about refusals a worker writes: they are what strangers can cause
 
 static const char *const transport_names[] = {"udp", "tcp", "tls", "dtls"};
 
@@ -12,29 +13,34 @@ static const char *relayed_text(const struct turn_allocation *a, char buf[2 * AD
 {
     char first[ADDR_STRLEN], second[ADDR_STRLEN];
     bool v4 = a->relay[0].relayed.family != ADDR_NONE, v6 = a->relay[1].relayed.family != ADDR_NONE;
-    snprintf(buf, 2 * ADDR_STRLEN, "%s%s%s", v4 ? addr_format(&a->relay[0].relayed, first) : "", v4 && v6 ? "," : "",
-             v6 ? addr_format(&a->relay[1].relayed, second) : "");
+    snprintf(buf, 2 * ADDR_STRLEN, "%s%s%s", v4 ? addr_format(&a->relay[0].relayed, first) : "",
+             v4 && v6 ? "," : "", v6 ? addr_format(&a->relay[1].relayed, second) : "");
     return buf;
 }
 
-static void report_end(const struct log_about *about, const struct turn_allocation *a, const char *how)
+static void report_end(const struct log_about *about, const struct turn_allocation *a,
+                       const char *how)
 {
     log_line(LOG_LVL_INFO, "turn", about,
-             "allocation %s after %lld s, sent %llu packets (%llu bytes), received %llu packets (%llu bytes)", how,
-             (long long)(clock_ms() - a->created_ms) / 1000, (unsigned long long)a->sent_packets,
-             (unsigned long long)a->sent_bytes, (unsigned long long)a->received_packets,
-             (unsigned long long)a->received_bytes);
+             "allocation %s after %lld s, sent %llu packets (%llu bytes), received %llu packets "
+             "(%llu bytes)",
+             how, (long long)(clock_ms() - a->created_ms) / 1000,
+             (unsigned long long)a->sent_packets, (unsigned long long)a->sent_bytes,
+             (unsigned long long)a->received_packets, (unsigned long long)a->received_bytes);
 }
 
 static void report_allocated(const struct log_about *about, const struct turn_allocation *a)
 {
     char relayed[2 * ADDR_STRLEN], user[256];
-    log_line(LOG_LVL_INFO, "turn", about, "allocation created, relayed %s, lifetime %u s, user %s, transport %s",
-             relayed_text(a, relayed), a->lifetime, text_escape(user, sizeof user, a->user->name, a->user->name_len),
+    log_line(LOG_LVL_INFO, "turn", about,
+             "allocation created, relayed %s, lifetime %u s, user %s, transport %s",
+             relayed_text(a, relayed), a->lifetime,
+             text_escape(user, sizeof user, a->user->name, a->user->name_len),
              transport_names[a->tuple.transport]);
 }
 
-static void report_refused(struct worker *w, const struct log_about *about, const struct turn_event_info *info)
+static void report_refused(struct worker *w, const struct log_about *about,
+                           const struct turn_event_info *info)
 {
     uint32_t swallowed;
     if (!log_limit_pass(&w->refusals, REFUSALS_IN_10_S, clock_ms() / 1000, &swallowed))
@@ -44,14 +50,16 @@ static void report_refused(struct worker *w, const struct log_about *about, cons
     char peer[ADDR_STRLEN], user[256];
     const char *method = stun_method_name(info->method);
     if (info->event == TURN_EVENT_PEER_REFUSED)
-        log_line(LOG_LVL_NOTICE, "turn", about, "peer %s refused: %s", addr_format(info->peer, peer),
-                 policy_verdict_text(info->verdict));
+        log_line(LOG_LVL_NOTICE, "turn", about, "peer %s refused: %s",
+                 addr_format(info->peer, peer), policy_verdict_text(info->verdict));
     else if (info->event == TURN_EVENT_AUTH_REFUSED && info->user)
-        log_line(LOG_LVL_INFO, "turn", about, "%s of user %s refused: %d %s", method ? method : "request",
-                 text_escape(user, sizeof user, info->user, info->user_len), info->code, stun_reason(info->code));
-    else
-        log_line(LOG_LVL_INFO, "turn", about, "%s refused: %d %s", method ? method : "request", info->code,
+        log_line(LOG_LVL_INFO, "turn", about, "%s of user %s refused: %d %s",
+                 method ? method : "request",
+                 text_escape(user, sizeof user, info->user, info->user_len), info->code,
                  stun_reason(info->code));
+    else
+        log_line(LOG_LVL_INFO, "turn", about, "%s refused: %d %s", method ? method : "request",
+                 info->code, stun_reason(info->code));
 }
 
 void report_event(struct worker *w, const struct turn_event_info *info)
@@ -76,11 +84,13 @@ void report_event(struct worker *w, const struct turn_event_info *info)
         break;
     case TURN_EVENT_REFRESHED:
         if (log_on(LOG_LVL_DEBUG))
-            log_line(LOG_LVL_DEBUG, "turn", &about, "allocation refreshed, lifetime %u s", a->lifetime);
+            log_line(LOG_LVL_DEBUG, "turn", &about, "allocation refreshed, lifetime %u s",
+                     a->lifetime);
         break;
     case TURN_EVENT_PERMISSION:
         if (log_on(LOG_LVL_DEBUG))
-            log_line(LOG_LVL_DEBUG, "turn", &about, "permission for %s", addr_format_ip(info->peer, peer));
+            log_line(LOG_LVL_DEBUG, "turn", &about, "permission for %s",
+                     addr_format_ip(info->peer, peer));
         break;
     case TURN_EVENT_CHANNEL:
         if (log_on(LOG_LVL_DEBUG))
@@ -88,7 +98,8 @@ void report_event(struct worker *w, const struct turn_event_info *info)
                      addr_format(info->peer, peer));
         break;
     case TURN_EVENT_AUTH_REFUSED:
-        // The first, unauthenticated request of every client ends here: that is how it learns the realm.
+        // The first, unauthenticated request of every client ends here: that is how it learns the
+        // realm.
         if (info->code == 401 && !info->user)
             break;
         report_refused(w, &about, info);

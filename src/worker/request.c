@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// STUN messages of clients: through the state machine, to a store and back where a user has to be looked up, and the answer out.
+// STUN messages of clients: through the state machine, to a store and back where a user has to be
+// looked up, and the answer out.
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,8 +20,8 @@ struct pending_request {
     struct store_lookup *lookup; // set then
 };
 
-// Before authentication an address may be forged, so that what we answer is limited by source prefix (/24, /64): a flood gains
-// nothing by way of us.
+// Before authentication an address may be forged, so that what we answer is limited by source
+// prefix (/24, /64): a flood gains nothing by way of us.
 static bool may_answer(struct worker *w, const struct turn_tuple *tuple, int64_t now_ms)
 {
     uint32_t limit = w->snapshot->conf->limits.unauthenticated_rate;
@@ -30,7 +31,8 @@ static bool may_answer(struct worker *w, const struct turn_tuple *tuple, int64_t
     return rate_take(&w->answers[h % ANSWER_RATES], limit, limit * 2, 1, now_ms);
 }
 
-static void answer(struct worker *w, struct io_sink *sink, const struct turn_input *in, bool limited)
+static void answer(struct worker *w, struct io_sink *sink, const struct turn_input *in,
+                   bool limited)
 {
     const struct turn_tuple *t = in->tuple;
     if (limited && !may_answer(w, t, in->now_ms))
@@ -40,7 +42,8 @@ static void answer(struct worker *w, struct io_sink *sink, const struct turn_inp
 
 // --- look-ups that take time ---
 
-static struct pending_request *pending_new(struct worker *w, struct io_sink *sink, const struct turn_input *in)
+static struct pending_request *pending_new(struct worker *w, struct io_sink *sink,
+                                           const struct turn_input *in)
 {
     struct pending_request *p = w->spare;
     if (p) {
@@ -111,7 +114,8 @@ static void look_up(struct worker *w, struct io_sink *sink, const struct turn_in
     struct pending_request *p = pending_new(w, sink, in);
     if (!p)
         return; // the client asks again
-    struct store_lookup *lookup = stores_lookup(w->stores, &w->output.query, in->unix_time, on_looked_up, p);
+    struct store_lookup *lookup =
+        stores_lookup(w->stores, &w->output.query, in->unix_time, on_looked_up, p);
     if (lookup)
         pending_keep(p, lookup);
 }
@@ -133,7 +137,8 @@ void requests_cancel(struct worker *w, const struct io_sink *sink)
     }
 }
 
-void request_input(struct worker *w, struct io_sink *sink, const struct turn_tuple *tuple, const uint8_t *data, size_t len)
+void request_input(struct worker *w, struct io_sink *sink, const struct turn_tuple *tuple,
+                   const uint8_t *data, size_t len)
 {
     struct turn_input in = {.tuple = tuple,
                             .data = data,

@@ -33,7 +33,8 @@ static int build(struct server *s, const char **why)
 {
     const struct conf *c = s->snapshot->conf;
     s->quota = quota_new();
-    s->ports = ports_new(s->snapshot->relays, s->snapshot->relay_count, c->relay.port_min, c->relay.port_max);
+    s->ports = ports_new(s->snapshot->relays, s->snapshot->relay_count, c->relay.port_min,
+                         c->relay.port_max);
     if (!s->quota || !s->ports) {
         *why = "out of memory";
         return -ENOMEM;
@@ -95,7 +96,8 @@ static bool same_bytes(const void *a, size_t a_count, const void *b, size_t b_co
     return a_count == b_count && (!a_count || !memcmp(a, b, a_count * size));
 }
 
-// The first key that differs between two configurations but cannot change while we run; NULL when there is none.
+// The first key that differs between two configurations but cannot change while we run; NULL when
+// there is none.
 static const char *fixed_difference(const struct conf *a, const struct conf *b)
 {
     if (a->workers != b->workers)
@@ -104,15 +106,16 @@ static const char *fixed_difference(const struct conf *a, const struct conf *b)
         return "user";
     if (!same_text(a->group, b->group))
         return "group";
-    if (!same_bytes(a->relay.addresses, a->relay.address_count, b->relay.addresses, b->relay.address_count,
-                    sizeof *a->relay.addresses))
+    if (!same_bytes(a->relay.addresses, a->relay.address_count, b->relay.addresses,
+                    b->relay.address_count, sizeof *a->relay.addresses))
         return "relay.addresses";
     if (a->relay.port_min != b->relay.port_min || a->relay.port_max != b->relay.port_max)
         return "relay.ports";
     if (a->listen_count != b->listen_count)
         return "listen";
     for (size_t i = 0; i < a->listen_count; i++)
-        if (a->listen[i].transport != b->listen[i].transport || a->listen[i].any != b->listen[i].any ||
+        if (a->listen[i].transport != b->listen[i].transport ||
+            a->listen[i].any != b->listen[i].any ||
             !addr_equal(&a->listen[i].addr, &b->listen[i].addr))
             return "listen";
     return NULL;

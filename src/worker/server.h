@@ -7,15 +7,16 @@
 
 struct server;
 
-// Makes the workers and opens every listening socket. Takes ownership of conf, also when it fails. 0 or a negative errno; *why
-// then says what failed (valid until the next call in this thread).
+// Makes the workers and opens every listening socket. Takes ownership of conf, also when it fails.
+// 0 or a negative errno; *why then says what failed (valid until the next call in this thread).
 int server_new(struct server **out, struct conf *conf, const char **why);
 
-// Opens the stores and starts the threads. Call it with the privileges that the server is to run with. As above.
+// Opens the stores and starts the threads. Call it with the privileges that the server is to run
+// with. As above.
 int server_start(struct server *s, const char **why);
 
-// Takes a new configuration over; live allocations go on. Owns conf. -EINVAL when it differs in something that a running
-// server cannot change (*why names the key): then the old one stays.
+// Takes a new configuration over; live allocations go on. Owns conf. -EINVAL when it differs in
+// something that a running server cannot change (*why names the key): then the old one stays.
 int server_reload(struct server *s, struct conf *conf, const char **why);
 
 // Ends every allocation and thread, and frees all. NULL is nothing.

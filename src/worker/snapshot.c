@@ -55,7 +55,8 @@ static bool find_relays(struct snapshot *s, const char **why)
     s->relays = l.items;
     s->relay_count = l.count;
     if (!l.count)
-        *why = "no relay address: this host has no default route to take one from; set relay.addresses";
+        *why = "no relay address: this host has no default route to take one from; set "
+               "relay.addresses";
     return l.count > 0 && !l.failed;
 }
 
@@ -78,7 +79,8 @@ static void add_store_endpoints(struct list *closed, const char *uri)
     }
 }
 
-// Peers that are never reached whatever is allowed: our listeners and our stores (threat: a relay loop, or the relay as a way in).
+// Peers that are never reached whatever is allowed: our listeners and our stores (threat: a relay
+// loop, or the relay as a way in).
 static bool find_closed(struct snapshot *s)
 {
     struct list l = {0};
@@ -149,7 +151,8 @@ static void fill_auth(struct snapshot *s, const uint8_t nonce_key[32])
     s->auth.nonce_lifetime = c->auth.nonce_lifetime;
     memcpy(s->auth.nonce_key, nonce_key, 32);
     if (c->auth.nonce_key)
-        EVP_Digest(c->auth.nonce_key, strlen(c->auth.nonce_key), s->auth.nonce_key, NULL, EVP_sha256(), NULL);
+        EVP_Digest(c->auth.nonce_key, strlen(c->auth.nonce_key), s->auth.nonce_key, NULL,
+                   EVP_sha256(), NULL);
 }
 
 static bool fill_stores(struct snapshot *s)
@@ -159,8 +162,9 @@ static bool fill_stores(struct snapshot *s)
     if (!s->users)
         return false;
     for (size_t i = 0; i < c->auth.user_count; i++)
-        s->users[i] = (struct stores_user){
-            .name = c->auth.users[i].name, .password = c->auth.users[i].password, .key = c->auth.users[i].key};
+        s->users[i] = (struct stores_user){.name = c->auth.users[i].name,
+                                           .password = c->auth.users[i].password,
+                                           .key = c->auth.users[i].key};
     s->stores = (struct stores_config){
         .realm = c->realm,
         .uris = (const char *const *)c->auth.stores,
@@ -174,6 +178,7 @@ static bool fill_stores(struct snapshot *s)
         .cache_entries = c->auth.cache_entries,
         .max_pending = c->auth.max_pending,
     };
+    s->auth.md5_only = stores_md5_only(&s->stores);
     return true;
 }
 
@@ -238,8 +243,11 @@ struct addr snapshot_external(const struct snapshot *s, const struct addr *relay
 {
     const struct conf *c = s->conf;
     for (size_t i = 0; i < c->relay.external_count; i++) {
-        if (addr_equal_ip(&c->relay.external[i].relay, relayed)) {
-            struct addr mapped = c->relay.external[i].external;
+        const struct conf_external *e = &c->relay.external[i];
+        // Without a relay address of its own it stands for whichever one was found for its family.
+        if (e->relay.family == ADDR_NONE ? e->external.family == relayed->family
+                                         : addr_equal_ip(&e->relay, relayed)) {
+            struct addr mapped = e->external;
             mapped.port = relayed->port;
             return mapped;
         }

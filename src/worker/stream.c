@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Clients on TCP: frames of STUN and padded ChannelData (RFC 8656 section 12.5, RFC 8489 section 6.2.2). Complete frames are
-// handled where they were received; only an unfinished one is kept. Output that the receiver does not take is bounded.
+// Clients on TCP: frames of STUN and padded ChannelData (RFC 8656 section 12.5, RFC 8489
+// section 6.2.2). Complete frames are handled where they were received; only an unfinished one is
+// kept. Output that the receiver does not take is bounded.
 #include <errno.h>
 #include <event2/buffer.h>
 #include <netinet/in.h>
@@ -13,7 +14,7 @@
 #include "stun/channel_data.h"
 #include "worker/internal.h"
 
-#define STRANGER_FRAME 4096   // longest frame of a client that has no allocation
+#define STRANGER_FRAME 4096 // longest frame of a client that has no allocation
 #define WRITE_IOVS 256
 
 struct stream {
@@ -143,7 +144,8 @@ static void stream_fail(struct stream *s)
     event_active(&s->readable, EV_READ, 0);
 }
 
-// Keeps what the receiver does not take yet, from `skip` bytes into the output; whole frames beyond the limit are dropped.
+// Keeps what the receiver does not take yet, from `skip` bytes into the output; whole frames beyond
+// the limit are dropped.
 static void keep_backlog(struct io *io, struct stream *s, const struct io_out *out, size_t skip)
 {
     if (!s->backlog)
@@ -167,8 +169,10 @@ static void keep_backlog(struct io *io, struct stream *s, const struct io_out *o
     event_add(&s->writable, NULL);
 }
 
-// Sends one gathering of frames; returns the first output not sent in full, *skip bytes of which were. NULL when all went.
-static struct io_out *write_some(struct io *io, struct stream *s, struct io_out *out, size_t *skip, bool *blocked)
+// Sends one gathering of frames; returns the first output not sent in full, *skip bytes of which
+// were. NULL when all went.
+static struct io_out *write_some(struct io *io, struct stream *s, struct io_out *out, size_t *skip,
+                                 bool *blocked)
 {
     struct iovec iov[WRITE_IOVS];
     struct msghdr mh = {.msg_iov = iov};
@@ -213,7 +217,8 @@ static void stream_flush(struct io *io, struct io_sink *sink)
 static void on_stream_writable(evutil_socket_t fd, short what, void *arg)
 {
     struct stream *s = arg;
-    if (evbuffer_get_length(s->backlog) && evbuffer_write(s->backlog, fd) < 0 && errno != EAGAIN && errno != EINTR) {
+    if (evbuffer_get_length(s->backlog) && evbuffer_write(s->backlog, fd) < 0 && errno != EAGAIN &&
+        errno != EINTR) {
         stream_fail(s);
         return;
     }
@@ -231,11 +236,14 @@ void stream_accept(struct worker *w, int fd, const struct addr *client)
     uint32_t *count = source_count(w, client);
     struct sockaddr_storage ss;
     socklen_t len = sizeof ss;
-    struct stream *s = *count < w->snapshot->conf->limits.tcp_connections ? calloc(1, sizeof *s) : NULL;
-    if (!s || getsockname(fd, (struct sockaddr *)&ss, &len) || addr_from_sockaddr(&s->tuple.local, (struct sockaddr *)&ss)) {
+    struct stream *s =
+        *count < w->snapshot->conf->limits.tcp_connections ? calloc(1, sizeof *s) : NULL;
+    if (!s || getsockname(fd, (struct sockaddr *)&ss, &len) ||
+        addr_from_sockaddr(&s->tuple.local, (struct sockaddr *)&ss)) {
         struct log_about about = {.client = client};
         if (!s && log_on(LOG_LVL_DEBUG))
-            log_line(LOG_LVL_DEBUG, "tcp", &about, "connection refused: this source has limits.tcp_connections already");
+            log_line(LOG_LVL_DEBUG, "tcp", &about,
+                     "connection refused: this source has limits.tcp_connections already");
         free(s);
         close(fd);
         return;

@@ -8,7 +8,6 @@
 #include "util/rand.h"
 #include "worker/internal.h"
 
-
 static _Thread_local char why_text[256];
 
 // --- the end of a loop turn ---
@@ -19,7 +18,8 @@ static void on_flush(evutil_socket_t fd, short what, void *arg)
     io_flush(w->io);
 }
 
-// An event made active goes to the end of the queue of this turn: what is ready is drained before anything is sent.
+// An event made active goes to the end of the queue of this turn: what is ready is drained before
+// anything is sent.
 static void wake_flush(void *arg)
 {
     struct worker *w = arg;
@@ -68,8 +68,8 @@ static int build(struct worker *w, struct quota *quota)
     return mailbox_new(&w->mailbox, w->base, w);
 }
 
-int worker_new(struct worker **out, unsigned index, struct snapshot *snapshot, struct ports *ports, struct quota *quota,
-               const char **why)
+int worker_new(struct worker **out, unsigned index, struct snapshot *snapshot, struct ports *ports,
+               struct quota *quota, const char **why)
 {
     struct worker *w = calloc(1, sizeof *w);
     if (!w) {
@@ -89,8 +89,8 @@ int worker_new(struct worker **out, unsigned index, struct snapshot *snapshot, s
         char text[ADDR_STRLEN];
         err = listeners_open(w, &where, &stream);
         if (err)
-            snprintf(why_text, sizeof why_text, "cannot listen on %s %s: %s", stream ? "tcp" : "udp", addr_format(&where, text),
-                     strerror(-err));
+            snprintf(why_text, sizeof why_text, "cannot listen on %s %s: %s",
+                     stream ? "tcp" : "udp", addr_format(&where, text), strerror(-err));
     }
     if (err) {
         *why = why_text;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Runs a fuzzer over every file below the folders given, or below its own seeds, and prints TAP.
 // For builds without libFuzzer; also shows a finding in a debugger.
-#define _GNU_SOURCE
 #include <ftw.h>
 #include <string.h>
 
