@@ -110,7 +110,7 @@ MISTAKES = (
     ("listen = ( { transport = \"sctp\"; } );", "listen"), ("listen = ( { transport = \"udp\"; port = 70000; } );", "port"),
     ("relay = { ports = [ 5, 4 ]; };", "relay.ports"), ("relay = { deny = [ \"10.0.0.0/33\" ]; };", "relay.deny"),
     ("relay = { addresses = [ \"example.org\" ]; };", "relay.addresses"), ("auth = { stores = [ \"mysql:x\" ]; };", "auth.stores"),
-    ("log = { level = \"loud\"; };", "log.level"), ("realm = \"a\"", None), ("}", None),
+    ("log = { level = \"loud\"; };", "log.level"), ("realm \"a\";", None), ("}", None),
 )
 
 
