@@ -13,8 +13,9 @@
 #define TEXT_MAX 1000
 #define KEY_SHOWN_MAX 200
 
-static void add(struct loader *l, const char *file, unsigned line, const char *key, const char *fmt,
-                va_list ap)
+__attribute__((format(printf, 5, 0))) static void add(struct loader *l, const char *file,
+                                                      unsigned line, const char *key,
+                                                      const char *fmt, va_list ap)
 {
     struct conf_mistake m = {.line = line, .order = (unsigned)l->mistake_count};
     struct conf_mistake *grown;
