@@ -21,7 +21,8 @@ struct conf_listen {
 };
 
 struct conf_external { // 1:1 NAT: what is told to clients instead of a relay address
-    struct addr relay; // family ADDR_NONE: whichever of the family of external is found at start (relay.addresses is empty)
+    struct addr relay; // family ADDR_NONE: whichever of the family of external is found at start
+                       // (relay.addresses is empty)
     struct addr external;
 };
 
@@ -69,13 +70,14 @@ struct conf {
 
     struct {
         uint32_t user_allocations, total_allocations;
-        uint32_t permissions, channels;  // of one allocation
-        uint32_t lifetime, lifetime_max; // s
-        uint32_t unauthenticated_rate;   // answers per second to one source prefix before
-                                         // authentication, 0: no limit
-        uint32_t tcp_connections;        // of one source IP, per worker
-        uint32_t tcp_idle;               // s until a connection without allocation is closed
-        uint32_t tcp_backlog;            // bytes queued to a receiver that does not read
+        uint32_t permissions, channels;                 // of one allocation
+        uint32_t lifetime, lifetime_max;                // s
+        uint32_t permission_lifetime, channel_lifetime; // s
+        uint32_t unauthenticated_rate; // answers per second to one source prefix before
+                                       // authentication, 0: no limit
+        uint32_t tcp_connections;      // of one source IP, per worker
+        uint32_t tcp_idle;             // s until a connection without allocation is closed
+        uint32_t tcp_backlog;          // bytes queued to a receiver that does not read
     } limits;
 
     struct {

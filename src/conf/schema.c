@@ -141,6 +141,12 @@ const struct conf_option conf_options[] = {
     {"limits.lifetime_max",
      "Seconds that an allocation lives at most before it has to be refreshed.", CONF_UINT,
      AT(limits.lifetime_max), .min = 1, .max = 86400, .value = "3600"},
+    {"limits.permission_lifetime",
+     "Seconds that a permission lives. RFC 8656 says 300, and clients refresh accordingly.",
+     CONF_UINT, AT(limits.permission_lifetime), .min = 1, .max = 86400, .value = "300"},
+    {"limits.channel_lifetime",
+     "Seconds that a channel binding lives. RFC 8656 says 600, and clients refresh accordingly.",
+     CONF_UINT, AT(limits.channel_lifetime), .min = 1, .max = 86400, .value = "600"},
     {"limits.unauthenticated_rate",
      "Answers per second to one source (a /24 of IPv4, a /64 of IPv6) that has not authenticated. "
      "More requests are "

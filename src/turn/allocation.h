@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Allocations, their permissions and channels: the state that RFC 8656 speaks of, and what a relayed packet looks up in it.
-// The structs are open because the packet path reads them; only turn/ changes them.
+// Allocations, their permissions and channels: the state that RFC 8656 speaks of, and what a
+// relayed packet looks up in it. The structs are open because the packet path reads them; only
+// turn/ changes them.
 #ifndef TP_TURN_ALLOCATION_H
 #define TP_TURN_ALLOCATION_H
 
@@ -34,18 +35,18 @@ struct turn_allocation {
     // Touched by every packet.
     struct turn_allocation *next; // in the hash chain
     struct turn_tuple tuple;
-    void *link;                   // the worker's: the client's stream or the listener it came by
+    void *link; // the worker's: the client's stream or the listener it came by
     struct turn_permissions *permissions;
     struct turn_channels *channels;
-    int64_t expires_ms;           // monotonic
-    struct turn_relay relay[2];   // [0] IPv4, [1] IPv6
+    int64_t expires_ms;                        // monotonic
+    struct turn_relay relay[2];                // [0] IPv4, [1] IPv6
     uint64_t sent_packets, sent_bytes;         // client to peer, payload
     uint64_t received_packets, received_bytes; // peer to client
     // Touched by requests.
     struct quota_user *user;
-    uint64_t session;             // for logs
-    uint8_t txid[12];             // of the Allocate that made it: a retransmission gets the same answer
-    uint32_t lifetime;            // seconds, as last answered
+    uint64_t session;  // for logs
+    uint8_t txid[12];  // of the Allocate that made it: a retransmission gets the same answer
+    uint32_t lifetime; // seconds, as last answered
     int64_t created_ms;
     struct turn_allocation *wheel_next, **wheel_prev;
 };
@@ -58,11 +59,14 @@ struct turn_channel {
 };
 
 // The live binding of a number, or of a peer; NULL when there is none or it has expired.
-const struct turn_channel *turn_channel_by_number(const struct turn_allocation *a, uint16_t number, int64_t now_ms);
-const struct turn_channel *turn_channel_by_peer(const struct turn_allocation *a, const struct addr *peer, int64_t now_ms);
+const struct turn_channel *turn_channel_by_number(const struct turn_allocation *a, uint16_t number,
+                                                  int64_t now_ms);
+const struct turn_channel *turn_channel_by_peer(const struct turn_allocation *a,
+                                                const struct addr *peer, int64_t now_ms);
 
 // Whether a live permission covers the IP of that peer (RFC 8656 section 9).
-bool turn_permission_covers(const struct turn_allocation *a, const struct addr *peer, int64_t now_ms);
+bool turn_permission_covers(const struct turn_allocation *a, const struct addr *peer,
+                            int64_t now_ms);
 
 static inline unsigned turn_relay_index(uint8_t family)
 {

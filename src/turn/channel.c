@@ -136,12 +136,11 @@ static int make_room(struct turn_allocation *a, const struct siphash_key *key, u
 }
 
 int channel_bind(struct turn_allocation *a, const struct siphash_key *key, uint16_t number,
-                 const struct addr *peer, uint32_t max, int64_t now_ms)
+                 const struct addr *peer, uint32_t max, int64_t now_ms, int64_t expires_ms)
 {
     struct turn_channel *by_number = a->channels ? find_number(a->channels, number) : NULL;
     struct turn_channel *by_peer = a->channels ? find_peer(a->channels, peer) : NULL;
-    struct turn_channel c = {
-        .peer = *peer, .number = number, .expires_ms = now_ms + CHANNEL_LIFETIME_MS};
+    struct turn_channel c = {.peer = *peer, .number = number, .expires_ms = expires_ms};
     int rc;
 
     bool live =

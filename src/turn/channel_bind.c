@@ -12,9 +12,10 @@ static int bind_channel(struct turn_request *r, uint16_t number, const struct ad
     // A binding makes or refreshes a permission too; neither is installed without the other.
     int rc = permission_prepare(a, &s->key, peer, s->cfg->max_permissions, now_ms);
     if (rc == 0)
-        rc = channel_bind(a, &s->key, number, peer, s->cfg->max_channels, now_ms);
+        rc = channel_bind(a, &s->key, number, peer, s->cfg->max_channels, now_ms,
+                          now_ms + (int64_t)s->cfg->channel_lifetime * 1000);
     if (rc == 0)
-        permission_commit(a, peer, now_ms);
+        permission_commit(a, peer, turn_permission_expiry(r));
     else
         permission_abandon(a, peer);
     return rc;

@@ -56,7 +56,7 @@ enum turn_action turn_handle_create_permission(struct turn_request *r)
         if (code) {
             permission_abandon(r->allocation, &peer);
         } else {
-            permission_commit(r->allocation, &peer, r->in->now_ms);
+            permission_commit(r->allocation, &peer, turn_permission_expiry(r));
             turn_report(r, TURN_EVENT_PERMISSION, &peer, 0);
         }
     }

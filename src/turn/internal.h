@@ -6,9 +6,6 @@
 #include "turn/server.h"
 #include "util/siphash.h"
 
-#define PERMISSION_LIFETIME_MS (300 * 1000) // RFC 8656 9
-#define CHANNEL_LIFETIME_MS (600 * 1000)    // RFC 8656 12
-
 // One slot a second; an allocation that lives longer than a round is passed over until its time
 // comes.
 #define WHEEL_SLOTS 4096
@@ -64,6 +61,12 @@ void turn_report(struct turn_request *r, enum turn_event event, const struct add
 
 // Asks the policy; a refusal is reported.
 bool turn_peer_allowed(struct turn_request *r, const struct addr *peer);
+
+// When a permission that the request makes or refreshes will end.
+static inline int64_t turn_permission_expiry(const struct turn_request *r)
+{
+    return r->in->now_ms + (int64_t)r->server->cfg->permission_lifetime * 1000;
+}
 
 // --- one file per method ---
 turn_handler turn_handle_binding;
@@ -130,7 +133,7 @@ bool tombstone_find(const struct turn_server *s, const struct turn_tuple *tuple,
 // -ENOMEM.
 int permission_prepare(struct turn_allocation *a, const struct siphash_key *key,
                        const struct addr *peer, uint32_t max, int64_t now_ms);
-void permission_commit(struct turn_allocation *a, const struct addr *peer, int64_t now_ms);
+void permission_commit(struct turn_allocation *a, const struct addr *peer, int64_t expires_ms);
 void permission_abandon(struct turn_allocation *a, const struct addr *peer);
 void permissions_drop_family(struct turn_allocation *a, uint8_t family);
 void permissions_free(struct turn_allocation *a);
@@ -139,7 +142,7 @@ void permissions_free(struct turn_allocation *a);
 // Makes or refreshes. 0; -EEXIST the number or the peer is bound otherwise; -ENOSPC max reached;
 // -ENOMEM.
 int channel_bind(struct turn_allocation *a, const struct siphash_key *key, uint16_t number,
-                 const struct addr *peer, uint32_t max, int64_t now_ms);
+                 const struct addr *peer, uint32_t max, int64_t now_ms, int64_t expires_ms);
 void channels_drop_family(struct turn_allocation *a, uint8_t family);
 void channels_free(struct turn_allocation *a);
 

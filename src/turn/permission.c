@@ -136,10 +136,10 @@ int permission_prepare(struct turn_allocation *a, const struct siphash_key *key,
     return 0;
 }
 
-void permission_commit(struct turn_allocation *a, const struct addr *peer, int64_t now_ms)
+void permission_commit(struct turn_allocation *a, const struct addr *peer, int64_t expires_ms)
 {
     struct permission *p = find_used(a, peer);
-    p->expires_ms = now_ms + PERMISSION_LIFETIME_MS;
+    p->expires_ms = expires_ms;
     if (p->expires_ms < a->permissions->purge_ms)
         a->permissions->purge_ms = p->expires_ms;
 }

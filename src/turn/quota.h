@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// How many allocations a user and the whole server hold, counted across workers. Touched when an allocation is made and when it ends,
-// never by a packet; one mutex.
+// How many allocations a user and the whole server hold, counted across workers. Touched when an
+// allocation is made and when it ends, never by a packet; one mutex.
 #ifndef TP_TURN_QUOTA_H
 #define TP_TURN_QUOTA_H
 
@@ -20,9 +20,10 @@ struct quota_user {
 struct quota *quota_new(void);
 void quota_free(struct quota *q); // everything must have been released
 
-// Counts one more allocation. Limits of 0 mean none. 0 and *out set; -EDQUOT the user has its number (486); -ENOSPC the server
-// has (508); -ENOMEM.
-int quota_acquire(struct quota *q, const void *user, size_t len, uint32_t user_max, uint32_t total_max, struct quota_user **out);
+// Counts one more allocation. Limits of 0 mean none. 0 and *out set; -EDQUOT the user has its
+// number (486); -ENOSPC the server has (508); -ENOMEM.
+int quota_acquire(struct quota *q, const void *user, size_t len, uint32_t user_max,
+                  uint32_t total_max, struct quota_user **out);
 
 // Counts one less; u may be freed by it. NULL is nothing.
 void quota_release(struct quota *q, struct quota_user *u);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The TURN server of one worker as a state machine: bytes, addresses and time in, a decision out (RFC 8656, RFC 8489). It opens no
-// socket, reads no clock, writes no log.
+// The TURN server of one worker as a state machine: bytes, addresses and time in, a decision out
+// (RFC 8656, RFC 8489). It opens no socket, reads no clock, writes no log.
 #ifndef TP_TURN_SERVER_H
 #define TP_TURN_SERVER_H
 
@@ -13,35 +13,37 @@
 struct turn_config {
     const struct auth_config *auth;
     const struct policy *policy;
-    bool relay_ipv4, relay_ipv6;      // families that relay addresses exist for
-    uint32_t lifetime_default;        // seconds, 600 (RFC 8656 7.2)
-    uint32_t lifetime_max;            // seconds, 3600
-    uint32_t user_allocations;        // 0: no limit
-    uint32_t total_allocations;       // 0: no limit
-    uint32_t max_permissions;         // of one allocation
-    uint32_t max_channels;            // of one allocation
-    const char *software;             // SOFTWARE in authenticated answers; NULL: none
+    bool relay_ipv4, relay_ipv6;  // families that relay addresses exist for
+    uint32_t lifetime_default;    // seconds, 600 (RFC 8656 7.2)
+    uint32_t lifetime_max;        // seconds, 3600
+    uint32_t permission_lifetime; // seconds, 300 (RFC 8656 9)
+    uint32_t channel_lifetime;    // seconds, 600 (RFC 8656 12)
+    uint32_t user_allocations;    // 0: no limit
+    uint32_t total_allocations;   // 0: no limit
+    uint32_t max_permissions;     // of one allocation
+    uint32_t max_channels;        // of one allocation
+    const char *software;         // SOFTWARE in authenticated answers; NULL: none
 };
 
 struct turn_relay_request {
-    uint8_t family;               // ADDR_IPV4 or ADDR_IPV6
-    bool even_port;               // EVEN-PORT
-    bool reserve_next;            // its R bit: hold the next port and give a token
-    const uint8_t *token_in;      // RESERVATION-TOKEN of the client, 8 bytes, or NULL
-    uint8_t token_out[8];         // filled when reserve_next
+    uint8_t family;          // ADDR_IPV4 or ADDR_IPV6
+    bool even_port;          // EVEN-PORT
+    bool reserve_next;       // its R bit: hold the next port and give a token
+    const uint8_t *token_in; // RESERVATION-TOKEN of the client, 8 bytes, or NULL
+    uint8_t token_out[8];    // filled when reserve_next
 };
 
 enum turn_event {
     TURN_EVENT_ALLOCATED,
     TURN_EVENT_REFRESHED,
-    TURN_EVENT_DELETED,        // by Refresh with lifetime 0
+    TURN_EVENT_DELETED, // by Refresh with lifetime 0
     TURN_EVENT_EXPIRED,
-    TURN_EVENT_CLOSED,         // by turn_allocation_close: the stream ended, shutdown, kick
-    TURN_EVENT_PERMISSION,     // peer set
-    TURN_EVENT_CHANNEL,        // peer and number set
-    TURN_EVENT_PEER_REFUSED,   // peer and verdict set
-    TURN_EVENT_AUTH_REFUSED,   // code set, user (raw, may be NULL) set; a is NULL
-    TURN_EVENT_REFUSED,        // any other error answer; code and method set; a may be NULL
+    TURN_EVENT_CLOSED,       // by turn_allocation_close: the stream ended, shutdown, kick
+    TURN_EVENT_PERMISSION,   // peer set
+    TURN_EVENT_CHANNEL,      // peer and number set
+    TURN_EVENT_PEER_REFUSED, // peer and verdict set
+    TURN_EVENT_AUTH_REFUSED, // code set, user (raw, may be NULL) set; a is NULL
+    TURN_EVENT_REFUSED,      // any other error answer; code and method set; a may be NULL
 };
 
 struct turn_event_info {
@@ -59,8 +61,8 @@ struct turn_event_info {
 
 // What the machine asks of its worker.
 struct turn_ops {
-    // Opens a relayed transport address and fills a->relay[family]. 0; -EADDRNOTAVAIL no port is free or the token is unknown (508);
-    // -EAFNOSUPPORT no such family (440); any other: 508.
+    // Opens a relayed transport address and fills a->relay[family]. 0; -EADDRNOTAVAIL no port is
+    // free or the token is unknown (508); -EAFNOSUPPORT no such family (440); any other: 508.
     int (*relay_open)(void *arg, struct turn_allocation *a, struct turn_relay_request *req);
     // Closes both and clears a->relay.
     void (*relay_close)(void *arg, struct turn_allocation *a);
@@ -69,25 +71,29 @@ struct turn_ops {
 
 struct turn_server;
 
-// siphash key and txids come from util/rand. 0 allocations at start. NULL when out of memory. quota is shared by all workers.
-struct turn_server *turn_server_new(const struct turn_ops *ops, void *arg, struct quota *quota, uint8_t worker);
+// siphash key and txids come from util/rand. 0 allocations at start. NULL when out of memory. quota
+// is shared by all workers.
+struct turn_server *turn_server_new(const struct turn_ops *ops, void *arg, struct quota *quota,
+                                    uint8_t worker);
 void turn_server_free(struct turn_server *s); // closes every allocation (TURN_EVENT_CLOSED)
-void turn_server_configure(struct turn_server *s, const struct turn_config *cfg); // before the first input, and on reload
+void turn_server_configure(struct turn_server *s,
+                           const struct turn_config *cfg); // before the first input, and on reload
 
 struct turn_input {
     const struct turn_tuple *tuple;
     const uint8_t *data; // a STUN message: whole datagram, or one frame of a stream
     size_t len;
-    int64_t now_ms;      // monotonic
-    int64_t unix_time;   // seconds
-    void *link;          // stored in an allocation that this message makes
+    int64_t now_ms;    // monotonic
+    int64_t unix_time; // seconds
+    void *link;        // stored in an allocation that this message makes
 };
 
 enum turn_action {
     TURN_DROP,   // nothing to do
     TURN_REPLY,  // send out->reply (out->reply_len bytes) back to where it came from
     TURN_LOOKUP, // look out->query up, then call turn_server_resume with the same input
-    TURN_SEND,   // relay out->payload to out->peer from out->allocation (Send indication, RFC 8656 11.2)
+    TURN_SEND,   // relay out->payload to out->peer from out->allocation (Send indication, RFC
+                 // 8656 11.2)
 };
 
 #define TURN_REPLY_MAX 1280 // an answer is never longer
@@ -103,14 +109,18 @@ struct turn_output {
     bool dont_fragment;
 };
 
-enum turn_action turn_server_input(struct turn_server *s, const struct turn_input *in, struct turn_output *out);
-enum turn_action turn_server_resume(struct turn_server *s, const struct turn_input *in, enum store_status status,
-                                    const struct auth_record *rec, struct turn_output *out);
+enum turn_action turn_server_input(struct turn_server *s, const struct turn_input *in,
+                                   struct turn_output *out);
+enum turn_action turn_server_resume(struct turn_server *s, const struct turn_input *in,
+                                    enum store_status status, const struct auth_record *rec,
+                                    struct turn_output *out);
 
 // The live allocation of a 5-tuple, or NULL.
-struct turn_allocation *turn_server_find(struct turn_server *s, const struct turn_tuple *tuple, int64_t now_ms);
+struct turn_allocation *turn_server_find(struct turn_server *s, const struct turn_tuple *tuple,
+                                         int64_t now_ms);
 
-// Frees what has expired; call about once a second. Cost is bounded by what expires, not by what there is.
+// Frees what has expired; call about once a second. Cost is bounded by what expires, not by what
+// there is.
 void turn_server_sweep(struct turn_server *s, int64_t now_ms);
 
 // Ends one allocation now (its stream closed, an operator kicked it).
@@ -119,12 +129,15 @@ void turn_allocation_close(struct turn_server *s, struct turn_allocation *a);
 size_t turn_server_count(const struct turn_server *s);
 
 // Calls each for every allocation; it may close that one. Stops when it returns false.
-void turn_server_each(struct turn_server *s, bool (*each)(struct turn_allocation *a, void *arg), void *arg);
+void turn_server_each(struct turn_server *s, bool (*each)(struct turn_allocation *a, void *arg),
+                      void *arg);
 
-// Header of a Data indication (RFC 8656 11.4): STUN header, XOR-PEER-ADDRESS and the head of DATA, which the payload follows;
-// then TURN_DATA_PAD(len) zero bytes end it. buf has TURN_DATA_HEADER_MAX bytes. Returns the length.
+// Header of a Data indication (RFC 8656 11.4): STUN header, XOR-PEER-ADDRESS and the head of DATA,
+// which the payload follows; then TURN_DATA_PAD(len) zero bytes end it. buf has
+// TURN_DATA_HEADER_MAX bytes. Returns the length.
 #define TURN_DATA_HEADER_MAX (20 + 24 + 4)
-#define TURN_DATA_PAD(len) ((4 - ((len) & 3)) & 3)
-size_t turn_data_header(uint8_t *buf, const uint8_t txid[12], const struct addr *peer, uint16_t payload_len);
+#define TURN_DATA_PAD(len) ((4 - ((len)&3)) & 3)
+size_t turn_data_header(uint8_t *buf, const uint8_t txid[12], const struct addr *peer,
+                        uint16_t payload_len);
 
 #endif

@@ -190,6 +190,8 @@ static void fill_turn(struct snapshot *s)
         .policy = &s->policy,
         .lifetime_default = c->limits.lifetime,
         .lifetime_max = c->limits.lifetime_max,
+        .permission_lifetime = c->limits.permission_lifetime,
+        .channel_lifetime = c->limits.channel_lifetime,
         .user_allocations = c->limits.user_allocations,
         .total_allocations = c->limits.total_allocations,
         .max_permissions = c->limits.permissions,

@@ -172,6 +172,37 @@ def test_expiry_to_the_second():
         tap.equal(c.try_allocate(lifetime=4).lifetime, 4, "a new allocation on the same 5-tuple")
 
 
+def test_permission_and_channel_expiry():
+    """T12: permissions and channels end to the second too, each by its own clock"""
+    limits = {"permission_lifetime": 2, "channel_lifetime": 4, "unauthenticated_rate": 0}
+    slack = 0.25 * tap.SLOW
+
+    def until(moment):
+        time.sleep(max(0, moment - time.monotonic()))
+
+    with Daemon(limits=limits) as d, d.client() as c, client.udp_socket("127.0.0.2") as peer:
+        c.allocate()
+        name = client.name_of(peer)
+        bound = time.monotonic()
+        c.bind(name, 0x4000)
+        until(bound + 2 - slack - 0.2)
+        works(c, peer, 0x4000)
+        until(bound + 2 + slack)
+        peer.sendto(b"late", c.relayed[0])
+        tap.equal(c.recv(0.2), None, "data from the peer after the permission's time")
+        c.send_indication(name, b"late")
+        tap.equal(client.received(peer, 0.2), None, "a Send after the permission's time")
+        renewed = time.monotonic()
+        c.permit(name)  # the channel is not refreshed by it
+        works(c, peer, 0x4000)
+        until(bound + 4 + slack)
+        tap.check(time.monotonic() < renewed + 2, "too slow a machine to tell the two apart")
+        c.send_channel(0x4000, b"late")
+        tap.equal(client.received(peer, 0.2), None, "ChannelData after the channel's time")
+        peer.sendto(b"here", c.relayed[0])
+        tap.equal(c.recv(), client.Data(name, None, b"here"), "no channel, but a permission: an indication")
+
+
 def test_expiry_in_the_log():
     """T12: ten allocations with different lifetimes each end in their own second"""
     limits = {"lifetime": 1, "lifetime_max": 4, "unauthenticated_rate": 0}

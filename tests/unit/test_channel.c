@@ -17,6 +17,8 @@
 
 enum { CHANNELS = CHANNEL_MAX - CHANNEL_MIN + 1 };
 
+#define LIFETIME_MS (600 * 1000)
+
 static const struct siphash_key key = {7, 8};
 
 static struct addr peer_number(uint32_t n)
@@ -44,7 +46,7 @@ static int teardown(void **state)
 static int bind_number(struct turn_allocation *a, uint32_t n, uint32_t max, int64_t now)
 {
     struct addr p = peer_number(n);
-    return channel_bind(a, &key, (uint16_t)(CHANNEL_MIN + n % CHANNELS), &p, max, now);
+    return channel_bind(a, &key, (uint16_t)(CHANNEL_MIN + n % CHANNELS), &p, max, now, now + LIFETIME_MS);
 }
 
 static void grows_to_the_limit(void **state)

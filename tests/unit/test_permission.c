@@ -15,6 +15,8 @@
 #include "turn/internal.h"
 #include "turn_fixture.h"
 
+#define LIFETIME_MS (300 * 1000)
+
 static struct addr peer_number(uint32_t n)
 {
     struct addr a = {.ip = {8, (uint8_t)(n >> 16), (uint8_t)(n >> 8), (uint8_t)n},
@@ -49,7 +51,7 @@ static void grows_to_the_limit(void **state)
         int rc = permission_prepare(&a, &key, &p, max, 1000);
         assert_int_equal(rc, i < max ? 0 : -ENOSPC);
         if (rc == 0)
-            permission_commit(&a, &p, 1000);
+            permission_commit(&a, &p, 1000 + LIFETIME_MS);
     }
     for (uint32_t i = 0; i < 2 * max; i++) {
         struct addr p = peer_number(i);
@@ -61,7 +63,7 @@ static void grows_to_the_limit(void **state)
     struct addr late = peer_number(5000), old = peer_number(0);
     assert_int_equal(permission_prepare(&a, &key, &late, max, 300999), -ENOSPC);
     assert_int_equal(permission_prepare(&a, &key, &late, max, 301000), 0);
-    permission_commit(&a, &late, 301000);
+    permission_commit(&a, &late, 301000 + LIFETIME_MS);
     assert_true(turn_permission_covers(&a, &late, 600999));
     assert_false(turn_permission_covers(&a, &old, 301000));
     permissions_free(&a);
@@ -77,7 +79,7 @@ static void expired_ones_are_reused(void **state)
         int64_t now = (int64_t)i * 1000;
         struct addr p = peer_number(i);
         assert_int_equal(permission_prepare(&a, &key, &p, 301, now), 0);
-        permission_commit(&a, &p, now);
+        permission_commit(&a, &p, now + LIFETIME_MS);
     }
     permissions_free(&a);
 }
@@ -92,7 +94,7 @@ static void abandoned_ones_do_not_count(void **state)
     permission_abandon(&a, &p);
     assert_false(turn_permission_covers(&a, &p, 1000));
     assert_int_equal(permission_prepare(&a, &key, &q, 1, 1000), 0);
-    permission_commit(&a, &q, 1000);
+    permission_commit(&a, &q, 1000 + LIFETIME_MS);
     permission_abandon(&a, &q); // committed: stays
     assert_true(turn_permission_covers(&a, &q, 1000));
     permissions_free(&a);

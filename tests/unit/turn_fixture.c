@@ -76,6 +76,8 @@ struct fixture *fixture_new(void)
         .relay_ipv6 = true,
         .lifetime_default = 600,
         .lifetime_max = 3600,
+        .permission_lifetime = 300,
+        .channel_lifetime = 600,
         .max_permissions = 100,
         .max_channels = 100,
         .software = "turnpike",
