@@ -265,11 +265,13 @@ static struct io_out *add_message(struct send_batch *b, const struct udp_socket 
     return out;
 }
 
-// The device or the path cannot take a message as segments: send them one by one, and remember.
+// The device or the path cannot take a message as segments: send them one by one. If that works the
+// segments were to blame, and the socket remembers; a destination that takes nothing at all (anyone
+// can send from port 0) proves nothing, and must not cost the others their segments.
 static void send_singly(struct io *io, struct udp_socket *s, struct io_out *out,
                         const struct io_out *end, int error)
 {
-    s->gso_max = error == EIO ? 0 : (uint16_t)(out->len - 1);
+    uint16_t gso_max = error == EIO ? 0 : (uint16_t)(out->len - 1);
     for (; out != end; out = out->next) {
         union sockaddr_any to;
         union control control;
@@ -279,10 +281,12 @@ static void send_singly(struct io *io, struct udp_socket *s, struct io_out *out,
         if (!mh.msg_controllen)
             mh.msg_control = NULL;
         io_counters(io)->writes++;
-        if (sendmsg(s->fd, &mh, MSG_DONTWAIT) < 0)
+        if (sendmsg(s->fd, &mh, MSG_DONTWAIT) < 0) {
             io_counters(io)->dropped++;
-        else
+        } else {
             io_counters(io)->datagrams_out++;
+            s->gso_max = gso_max;
+        }
     }
 }
 

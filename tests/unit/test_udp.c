@@ -136,6 +136,27 @@ static void test_refused_message(void **state)
     expect(p, data, lens, 2);
 }
 
+// A destination that cannot be reached at all, such as a client that sent from port 0, does not
+// make the socket give up segments for everybody else.
+static void test_refused_destination_keeps_segments(void **state)
+{
+    struct pair *p = *state;
+    static uint8_t data[4 * 100];
+    static const size_t lens[4] = {100, 100, 100, 100};
+    struct addr nowhere = p->b.local;
+    nowhere.port = 0;
+    uint16_t before = p->a.gso_max;
+    queue(p, &nowhere, data, 100);
+    queue(p, &nowhere, data, 100);
+    io_flush(p->io);
+    assert_int_equal(io_counters(p->io)->dropped, 2);
+    assert_int_equal(p->a.gso_max, before);
+    for (int i = 0; i < 4; i++)
+        queue(p, &p->b.local, data + i * 100, 100);
+    io_flush(p->io);
+    expect(p, data, lens, 4);
+}
+
 // More than the queue holds: it is sent in between, and nothing is lost or reordered.
 static void test_queue_overflow(void **state)
 {
@@ -207,6 +228,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_runs, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refused_message, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_refused_destination_keeps_segments, setup, teardown),
         cmocka_unit_test_setup_teardown(test_queue_overflow, setup, teardown),
         cmocka_unit_test_setup_teardown(test_retired_sink, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wildcard_source, setup, teardown),
