@@ -12,6 +12,7 @@
 
 #define TRIES 16 // ports that other processes hold, before we give up
 #define RESERVATIONS_MAX 4096
+#define RESERVATIONS_OF_USER 256 // quotas count allocations only; one user must not hold all
 
 // Free ports of one parity on one address: a bag with constant-time random draw and removal by
 // value.
@@ -204,6 +205,15 @@ int ports_open(struct ports *p, uint8_t family, bool even, struct udp_socket *ou
     return err;
 }
 
+// Whether one more may be held for that user.
+static bool may_reserve(const struct ports *p, const void *user, size_t user_len)
+{
+    uint32_t held = 0;
+    for (const struct reservation *r = p->reservations; r; r = r->next)
+        held += r->user_len == user_len && memcmp(r->user, user, user_len) == 0;
+    return p->reservation_count < RESERVATIONS_MAX && held < RESERVATIONS_OF_USER;
+}
+
 int ports_open_pair(struct ports *p, uint8_t family, const void *user, size_t user_len,
                     int64_t now_ms, struct udp_socket *out, uint8_t token[PORTS_TOKEN_LEN])
 {
@@ -211,8 +221,8 @@ int ports_open_pair(struct ports *p, uint8_t family, const void *user, size_t us
     if (!r)
         return -ENOMEM;
     pthread_mutex_lock(&p->lock);
-    int err = p->reservation_count < RESERVATIONS_MAX ? open_any(p, family, true, out, &r->socket)
-                                                      : -EADDRNOTAVAIL;
+    int err = may_reserve(p, user, user_len) ? open_any(p, family, true, out, &r->socket)
+                                             : -EADDRNOTAVAIL;
     if (!err) {
         rand_bytes(r->token, sizeof r->token);
         memcpy(token, r->token, sizeof r->token);

@@ -116,6 +116,27 @@ static void test_reservation(void **state)
     ports_free(p);
 }
 
+// One user cannot hold every reservation that there is; others go on.
+static void test_reservations_of_one_user(void **state)
+{
+    enum { TOO_MANY = 300 };
+    struct ports *p = new_ports(MIN_PORT + 400, MIN_PORT + 1999);
+    uint8_t token[PORTS_TOKEN_LEN];
+    struct udp_socket s;
+    int held = 0;
+    while (held < TOO_MANY && !ports_open_pair(p, ADDR_IPV4, "alice", 5, 1000, &s, token)) {
+        give_back(p, &s);
+        held++;
+    }
+    assert_int_equal(held, 256);
+    assert_int_equal(ports_open_pair(p, ADDR_IPV4, "bob", 3, 1000, &s, token), 0);
+    give_back(p, &s);
+    ports_sweep(p, 1000 + PORTS_RESERVATION_SECONDS * 1000);
+    assert_int_equal(ports_open_pair(p, ADDR_IPV4, "alice", 5, 32000, &s, token), 0);
+    give_back(p, &s);
+    ports_free(p);
+}
+
 // A port that another process holds is passed over, and is not lost.
 static void test_busy_port(void **state)
 {
@@ -142,6 +163,7 @@ int main(void)
         cmocka_unit_test(test_even),
         cmocka_unit_test(test_family),
         cmocka_unit_test(test_reservation),
+        cmocka_unit_test(test_reservations_of_one_user),
         cmocka_unit_test(test_busy_port),
     };
     return cmocka_run_group_tests_name("ports", tests, NULL, NULL);
