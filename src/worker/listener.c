@@ -19,6 +19,7 @@ struct listener {
     struct udp_socket udp; // fd -1 for a TCP listener
     int fd;                // of a TCP listener, else -1
     struct event readable;
+    struct event retry; // of a TCP listener: accepts again after a pause
 };
 
 // --- datagrams ---
@@ -85,8 +86,8 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
                 // again at once.
                 log_warning("net", "cannot accept a connection: %m; trying again in a second");
                 const struct timeval pause = {1, 0};
-                event_del(&l->readable);
-                event_add(&l->readable, &pause);
+                if (!event_add(&l->retry, &pause))
+                    event_del(&l->readable);
             }
             return;
         }
@@ -96,6 +97,14 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
         else
             stream_accept(l->worker, client_fd, &client);
     }
+}
+
+static void on_retry(evutil_socket_t fd, short what, void *arg)
+{
+    struct listener *l = arg;
+    const struct timeval pause = {1, 0};
+    if (event_add(&l->readable, NULL))
+        event_add(&l->retry, &pause);
 }
 
 // --- opening ---
@@ -153,6 +162,7 @@ void listeners_start(struct worker *w)
         bool udp = l->udp.fd >= 0;
         event_assign(&l->readable, w->base, udp ? l->udp.fd : l->fd, EV_READ | EV_PERSIST,
                      udp ? on_datagrams : on_accept, l);
+        event_assign(&l->retry, w->base, -1, 0, on_retry, l);
         event_add(&l->readable, NULL);
     }
 }
@@ -162,8 +172,10 @@ void listeners_close(struct worker *w)
     while (w->listeners) {
         struct listener *l = w->listeners;
         w->listeners = l->next;
-        if (event_initialized(&l->readable))
+        if (event_initialized(&l->readable)) {
             event_del(&l->readable);
+            event_del(&l->retry);
+        }
         udp_close(w->io, &l->udp);
         if (l->fd >= 0)
             close(l->fd);
