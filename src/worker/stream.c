@@ -148,11 +148,13 @@ static void stream_fail(struct stream *s)
 // the limit are dropped.
 static void keep_backlog(struct io *io, struct stream *s, const struct io_out *out, size_t skip)
 {
-    if (!s->backlog)
-        s->backlog = evbuffer_new();
+    if (!s->backlog && !(s->backlog = evbuffer_new())) {
+        stream_fail(s);
+        return;
+    }
     size_t limit = s->worker->snapshot->conf->limits.tcp_backlog;
     for (; out; out = out->next, skip = 0) {
-        if (!s->backlog || (skip == 0 && evbuffer_get_length(s->backlog) + out->len > limit)) {
+        if (skip == 0 && evbuffer_get_length(s->backlog) + out->len > limit) {
             io_counters(io)->dropped++;
             continue;
         }
