@@ -2,6 +2,7 @@
 #include "worker/server.h"
 
 #include <errno.h>
+#include <event2/event.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,6 +122,23 @@ static const char *fixed_difference(const struct conf *a, const struct conf *b)
     return NULL;
 }
 
+// Whether the stores of a configuration can be opened: tried before any worker is told of it, so
+// that all take it over or none.
+static int try_stores(const struct snapshot *snapshot, const char **why)
+{
+    struct stores *stores;
+    struct event_base *base = event_base_new();
+    if (!base) {
+        *why = "out of memory";
+        return -ENOMEM;
+    }
+    int err = stores_open(&stores, &snapshot->stores, base, why);
+    if (!err)
+        stores_close(stores);
+    event_base_free(base);
+    return err;
+}
+
 int server_reload(struct server *s, struct conf *conf, const char **why)
 {
     static _Thread_local char text[96];
@@ -134,6 +152,11 @@ int server_reload(struct server *s, struct conf *conf, const char **why)
     struct snapshot *snapshot = snapshot_new(conf, s->nonce_key, why);
     if (!snapshot)
         return -ENOMEM;
+    int err = try_stores(snapshot, why);
+    if (err) {
+        snapshot_unref(snapshot);
+        return err;
+    }
     for (unsigned i = 0; i < s->worker_count; i++) {
         if (worker_reload(s->workers[i], snapshot)) {
             *why = "out of memory: some workers keep the old configuration";

@@ -16,7 +16,8 @@ int server_new(struct server **out, struct conf *conf, const char **why);
 int server_start(struct server *s, const char **why);
 
 // Takes a new configuration over; live allocations go on. Owns conf. -EINVAL when it differs in
-// something that a running server cannot change (*why names the key): then the old one stays.
+// something that a running server cannot change (*why names the key), another errno when its stores
+// cannot be opened: then the old one stays.
 int server_reload(struct server *s, struct conf *conf, const char **why);
 
 // Ends every allocation and thread, and frees all. NULL is nothing.
