@@ -158,9 +158,17 @@ static void raise_descriptor_limit(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-// Listening sockets are open by now; nothing that follows needs root.
-static int drop_privileges(const struct conf *conf)
+// Who to run as.
+struct account {
+    bool other; // than who started us
+    uid_t uid;
+    gid_t gid;
+};
+
+// 0, or -ENOENT when the configuration names nobody of this host.
+static int find_account(const struct conf *conf, struct account *out)
 {
+    *out = (struct account){.other = false};
     if (!conf->user) {
         if (geteuid() == 0 && !conf->dev)
             log_warning("main", "running as root: set `user` to the account to run as");
@@ -173,10 +181,32 @@ static int drop_privileges(const struct conf *conf)
                   pw ? "group" : "user");
         return -ENOENT;
     }
-    gid_t gid = gr ? gr->gr_gid : pw->pw_gid;
-    if (geteuid() == pw->pw_uid && getegid() == gid)
+    out->uid = pw->pw_uid;
+    out->gid = gr ? gr->gr_gid : pw->pw_gid;
+    out->other = geteuid() != out->uid || getegid() != out->gid;
+    return 0;
+}
+
+// A log file is opened, and made, by who will have to open it again when it has been rotated.
+static int open_log(const struct conf *conf, const struct account *account)
+{
+    uid_t uid = geteuid();
+    gid_t gid = getegid();
+    bool other = account->other && uid == 0;
+    if (other && (setegid(account->gid) || seteuid(account->uid)))
+        return -errno;
+    int err = log_setup(conf->log.level, conf->log.format, conf->log.target);
+    if (other && (seteuid(uid) || setegid(gid)))
+        return -errno;
+    return err;
+}
+
+// Listening sockets are open by now; nothing that follows needs root.
+static int drop_privileges(const struct conf *conf, const struct account *account)
+{
+    if (!account->other)
         return 0;
-    if (initgroups(conf->user, gid) || setgid(gid) || setuid(pw->pw_uid)) {
+    if (initgroups(conf->user, account->gid) || setgid(account->gid) || setuid(account->uid)) {
         int err = -errno;
         log_error("main", "cannot become user %s: %s", conf->user, strerror(-err));
         return err;
@@ -212,8 +242,9 @@ static void on_reload(evutil_socket_t sig, short what, void *arg)
 {
     struct daemon *d = arg;
     notify("RELOADING=1");
-    if (log_reopen())
-        log_error("main", "cannot reopen the log: %s", strerror(errno));
+    int err = log_reopen();
+    if (err)
+        log_error("main", "cannot reopen the log: %s", strerror(-err));
     char *mistakes;
     const char *why;
     struct conf *conf = load(d->options, &mistakes);
@@ -225,7 +256,10 @@ static void on_reload(evutil_socket_t sig, short what, void *arg)
                   d->options->file ? d->options->file : "--dev", why);
     } else {
         const struct conf *c = server_conf(d->server);
-        log_setup(c->log.level, c->log.format, c->log.target);
+        err = log_setup(c->log.level, c->log.format, c->log.target);
+        if (err)
+            log_error("main", "log.target: %s: %s; the old log goes on", c->log.target,
+                      strerror(-err));
         log_notice("conf", "configuration reloaded");
     }
     free(mistakes);
@@ -275,7 +309,12 @@ static int run(struct daemon *d, struct timespec started)
 static int serve(struct options *o, struct conf *conf, struct dev *dev, const sigset_t *signals,
                  struct timespec started)
 {
-    int err = log_setup(conf->log.level, conf->log.format, conf->log.target);
+    struct account account;
+    if (find_account(conf, &account)) {
+        conf_free(conf);
+        return 1;
+    }
+    int err = open_log(conf, &account);
     if (err) {
         fprintf(stderr, "turnpiked: log.target: %s: %s\n", conf->log.target, strerror(-err));
         conf_free(conf);
@@ -286,11 +325,15 @@ static int serve(struct options *o, struct conf *conf, struct dev *dev, const si
     struct daemon d = {.options = o, .signals = *signals};
     const char *why = NULL;
     int status = 1;
-    if (server_new(&d.server, conf, &why) || drop_privileges(server_conf(d.server)) ||
-        server_start(d.server, &why)) {
-        if (why)
-            log_error("main", "%s", why);
-    } else if ((d.base = event_base_new())) {
+    if (server_new(&d.server, conf, &why)) {
+        log_error("main", "%s", why);
+    } else if (drop_privileges(server_conf(d.server), &account)) {
+        // and it said why
+    } else if (server_start(d.server, &why)) {
+        log_error("main", "%s", why);
+    } else if (!(d.base = event_base_new())) {
+        log_error("main", "cannot make an event loop");
+    } else {
         if (dev)
             dev_greet(dev, server_conf(d.server), o->program);
         status = run(&d, started);

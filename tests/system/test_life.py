@@ -248,6 +248,32 @@ def test_privileges():
             tap.equal(peer.recv(100), b"x", "at the peer")
     code, _, err = run_daemon("-c", write(config_text(settings(free_port(), user="no-such-user"))))
     tap.check(code in (1, 2) and "no-such-user" in err, "unknown user: %d %s" % (code, err))
+    tap.equal(len(err.splitlines()), 1, "lines about it: %s" % err)
+
+
+def test_log_file_after_privileges():
+    """started as root with user set: the log file is the user's, so that SIGHUP can open it again, rotated or not"""
+    if os.geteuid():
+        raise tap.Skip("only root has privileges to drop")
+    home = folder()
+    os.chmod(home, 0o755)
+    os.chown(home, pwd.getpwnam("nobody").pw_uid, -1)
+    path = os.path.join(home, "log")
+
+    def reloads():
+        with open(path, encoding="utf-8") as f:
+            text = f.read()
+        tap.check("cannot" not in text and "log.target" not in text, text)
+        return text.count("configuration reloaded")
+    with Daemon(user="nobody", log={"target": "file:" + path}) as d:
+        for rotated in (False, True):
+            if rotated:
+                os.rename(path, path + ".1")
+            os.kill(d.pid, signal.SIGHUP)
+            end = time.monotonic() + 3 * tap.SLOW
+            while not os.path.exists(path) or not reloads():
+                tap.check(time.monotonic() < end, "rotated %s: nothing in the log" % rotated)
+                time.sleep(0.02)
 
 
 def test_redis_away_at_start():
@@ -295,6 +321,19 @@ def test_reload():
             tap.check(time.monotonic() < end, "the new user is not taken over")
             time.sleep(0.05)
         tap.equal(c.refresh(), 600, "Refresh after the reload")
+
+
+def test_reload_bad_store():
+    """a reload with a store that cannot be opened: told, nobody takes it over, and it is not called a success"""
+    with Daemon() as d:
+        with open(d.config, "w", encoding="utf-8") as f:
+            f.write(config_text(settings(d.port, auth={"users": [{"name": "new", "password": "new"}],
+                                                       "stores": ["sqlite:/nonexistent/folder/users.db"]})))
+        os.kill(d.pid, signal.SIGHUP)
+        d.wait_log("the old configuration stays")
+        tap.check("configuration reloaded" not in d.read_log(), "called a success")
+        with d.client() as c:
+            c.allocate()
 
 
 def test_log_lines():
@@ -345,6 +384,21 @@ def test_descriptors_run_out():
         tap.equal(d.client().try_allocate().code, None, "code once descriptors are free")
         with d.client("tcp") as c:
             tap.check(c.binding() is not None, "no answer over TCP afterwards")
+
+
+def test_accept_without_descriptors():
+    """T19: a connection that waits while no descriptor is free does not make the server spin, and is served later"""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with Daemon() as d:
+        used = max(int(n) for n in os.listdir("/proc/%d/fd" % d.pid)) + 1
+        resource.prlimit(d.pid, resource.RLIMIT_NOFILE, (used, hard))
+        with d.client("tcp", timeout=10) as c:
+            d.wait_log("cannot accept")
+            time.sleep(1.5)
+            count = d.read_log().count("cannot accept")
+            tap.check(count <= 4, "tried %d times in 1.5 s" % count)
+            resource.prlimit(d.pid, resource.RLIMIT_NOFILE, (used + 20, hard))
+            tap.check(c.binding() is not None, "no answer once there are descriptors")
 
 
 if __name__ == "__main__":
