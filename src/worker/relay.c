@@ -127,6 +127,17 @@ static void relay_datagrams(struct worker *w, struct turn_allocation *a, struct 
     } while (at < in->len);
 }
 
+// What is left of an edge-triggered socket is told again once it is registered anew: in the loop's
+// next turn, after everything else that is ready. An event made active would run again in this very
+// turn, and a flood from peers would keep the loop from ever looking at its other sockets and
+// timers.
+static void read_on(struct relay_socket *rs)
+{
+    event_del(&rs->readable);
+    if (event_add(&rs->readable, NULL))
+        event_active(&rs->readable, EV_READ, 0); // comes back here
+}
+
 static void on_relay_readable(evutil_socket_t fd, short what, void *arg)
 {
     struct relay_socket *rs = arg;
@@ -141,8 +152,8 @@ static void on_relay_readable(evutil_socket_t fd, short what, void *arg)
         for (unsigned i = 0; i < n; i++)
             relay_datagrams(w, rs->allocation, &in[i], now_ms);
     }
-    if (!drained) // edge-triggered: nothing will tell us again
-        event_active(&rs->readable, EV_READ, 0);
+    if (!drained || !event_pending(&rs->readable, EV_READ, NULL))
+        read_on(rs);
 }
 
 // --- relayed transport addresses ---

@@ -4,6 +4,7 @@
 import os
 import random
 import select
+import signal
 import socket
 import struct
 import sys
@@ -15,7 +16,7 @@ import client
 import netns
 import stun
 import tap
-from daemon import Daemon
+from daemon import Daemon, die_with_parent
 
 SIZES = (0, 1, 2, 3, 4, 5, 7, 8, 100, 999, 1000, 1199, 1200, 1400, 1472, 1473, 1500, 4095, 9000, 32768, 65000)
 PEERS = {"127.0.0.1": "127.0.0.2", "::1": "::1"}
@@ -474,6 +475,42 @@ def test_between_hosts():
                 tap.equal((data, source[:2]), (b"there" * 300, relayed), "at the peer")
                 peer.sendto(b"back" * 300, relayed)
                 tap.equal(c.recv(), client.Data(None, 0x4000, b"back" * 300), "at the client")
+
+
+def flood(source, to):
+    """A child that sends to an address as fast as it can; its id."""
+    pid = os.fork()
+    if pid == 0:
+        die_with_parent()
+        with client.udp_socket(source) as sock:
+            while True:
+                try:
+                    gso(sock, [b"x" * 20] * 60, to)
+                except OSError:
+                    pass
+
+    def end():
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    tap.cleanup(end)
+
+
+def test_flooded_relay():
+    """a relayed address that is flooded faster than it can be read leaves the worker's other clients their share"""
+    with Daemon(workers=1, log={"level": "notice"}) as d:
+        c, peer, name = setup(d, "udp")
+        c.permit(name[0])
+        for _ in range(2):
+            flood(name[0], c.relay)
+        time.sleep(0.3)
+        times = []
+        with d.client() as other:
+            for _ in range(30):
+                began = time.monotonic()
+                tap.check(other.exchange(stun.build(stun.BINDING), retransmit=False), "no answer")
+                times.append(time.monotonic() - began)
+        tap.diag("answers after %.0f ms at most, %.0f in all" % (max(times) * 1000, sum(times) * 1000))
+        tap.check(sum(times) < 1, "30 answers took %.1f s" % sum(times))
 
 
 if __name__ == "__main__":
