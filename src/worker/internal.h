@@ -44,6 +44,7 @@ struct worker {
     struct siphash_key
         hash_key; // for tables whose keys clients choose, and for transaction ids of indications
     uint64_t indications;
+    bool auth_refused; // the request that was handled last was not authentic
     struct rate answers[ANSWER_RATES];
     uint32_t *peer_counts;     // connections by source, see stream.c
     struct log_limit refusals; // see report.c

@@ -219,6 +219,8 @@ static void on_event(void *arg, const struct turn_event_info *info)
     struct worker *w = arg;
     const struct turn_allocation *a = info->allocation;
     bool stream = a && a->tuple.transport != TURN_UDP;
+    if (info->event == TURN_EVENT_AUTH_REFUSED)
+        w->auth_refused = true;
     if (stream && info->event == TURN_EVENT_ALLOCATED)
         stream_allocation_made(a->link, (struct turn_allocation *)(uintptr_t)a);
     else if (stream && (info->event == TURN_EVENT_DELETED || info->event == TURN_EVENT_EXPIRED ||

@@ -83,9 +83,11 @@ static void on_looked_up(enum store_status status, const struct auth_record *rec
     struct worker *w = p->worker;
     if (p->copy)
         p->in.now_ms = clock_ms();
+    w->auth_refused = false;
     enum turn_action action = turn_server_resume(w->turn, &p->in, status, rec, &w->output);
+    // A wrong password is limited as an unknown user is: else silence would tell which names exist.
     if (action == TURN_REPLY)
-        answer(w, p->sink, &p->in, status != STORE_FOUND);
+        answer(w, p->sink, &p->in, w->auth_refused);
     pending_free(p);
 }
 

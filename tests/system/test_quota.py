@@ -263,6 +263,22 @@ def test_unauthenticated_rate():
             tap.check(c.exchange(stun.build(stun.BINDING), retransmit=False), "no answer after a second of silence")
 
 
+def test_rate_tells_no_names():
+    """T4: beyond the rate an unknown user and a wrong password are answered alike, with silence"""
+    with Daemon(workers=1, limits={"unauthenticated_rate": 1}) as d:
+        count = {}
+        for n, name in enumerate(("user", "nobody")):
+            with d.client(source="127.0.%d.1" % (20 + n), user=name, password="wrong") as c:
+                c.learn(c.exchange(stun.build(stun.ALLOCATE)))
+                for _ in range(50):
+                    c.send_raw(c.signed(stun.ALLOCATE))
+                count[name] = 0
+                while c.recv_raw(0.3 * tap.SLOW):
+                    count[name] += 1
+        tap.diag("answers of 50: %r" % count)
+        tap.check(max(count.values()) <= 10, "answers: %r" % count)
+
+
 def test_authenticated_are_not_limited():
     """T10: who has an allocation is served at any rate"""
     with Daemon(workers=1, limits={"unauthenticated_rate": 20}) as d, d.client() as c:
