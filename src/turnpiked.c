@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 #ifdef WITH_SYSTEMD
@@ -223,14 +224,6 @@ static void notify(const char *state)
 #endif
 }
 
-static void on_stop(evutil_socket_t sig, short what, void *arg)
-{
-    struct daemon *d = arg;
-    log_notice("main", "ending: %s", sig == SIGTERM ? "SIGTERM" : "SIGINT");
-    notify("STOPPING=1");
-    event_base_loopbreak(d->base);
-}
-
 static void log_mistakes(char *text)
 {
     char *save = NULL;
@@ -238,9 +231,8 @@ static void log_mistakes(char *text)
         log_error("conf", "%s", line);
 }
 
-static void on_reload(evutil_socket_t sig, short what, void *arg)
+static void reload(struct daemon *d)
 {
-    struct daemon *d = arg;
     notify("RELOADING=1");
     int err = log_reopen();
     if (err)
@@ -266,8 +258,8 @@ static void on_reload(evutil_socket_t sig, short what, void *arg)
     notify("READY=1");
 }
 
-// From the start until the handlers are there a signal waits: it must not cut the start short, and
-// leave things behind. The workers inherit the block, so that signals are the main thread's.
+// Signals are blocked in every thread and read from a descriptor: one that comes during the start
+// waits and does not cut it short, and no handler runs in the middle of something else.
 static void block_signals(sigset_t *set)
 {
     sigemptyset(set);
@@ -277,33 +269,50 @@ static void block_signals(sigset_t *set)
     pthread_sigmask(SIG_BLOCK, set, NULL);
 }
 
+static void on_signal(evutil_socket_t fd, short what, void *arg)
+{
+    struct daemon *d = arg;
+    struct signalfd_siginfo info;
+    if (read(fd, &info, sizeof info) != sizeof info)
+        return;
+    if (info.ssi_signo == SIGHUP) {
+        reload(d);
+        return;
+    }
+    log_notice("main", "ending: %s", info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT");
+    notify("STOPPING=1");
+    event_base_loopbreak(d->base);
+}
+
+static void report_ready(const struct daemon *d, struct timespec started)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    long ms = (now.tv_sec - started.tv_sec) * 1000 + (now.tv_nsec - started.tv_nsec) / 1000000;
+    unsigned n = server_workers(d->server);
+    log_notice("main", "turnpiked " PACKAGE_VERSION " ready after %ld ms, %u worker%s", ms, n,
+               n == 1 ? "" : "s");
+    notify("READY=1");
+}
+
 static int run(struct daemon *d, struct timespec started)
 {
-    static const struct {
-        int signal;
-        event_callback_fn handler;
-    } handlers[] = {{SIGTERM, on_stop}, {SIGINT, on_stop}, {SIGHUP, on_reload}};
-    struct event *events[3] = {0};
-    bool ok = true;
-    for (int i = 0; i < 3; i++) {
-        events[i] = evsignal_new(d->base, handlers[i].signal, handlers[i].handler, d);
-        ok = ok && events[i] && !event_add(events[i], NULL);
+    int status = 1;
+    int fd = signalfd(-1, &d->signals, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (fd < 0) {
+        log_error("main", "signalfd: %s", strerror(errno));
+        return status;
     }
-    if (ok) {
-        pthread_sigmask(SIG_UNBLOCK, &d->signals, NULL);
-        struct timespec now;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        long ms = (now.tv_sec - started.tv_sec) * 1000 + (now.tv_nsec - started.tv_nsec) / 1000000;
-        unsigned n = server_workers(d->server);
-        log_notice("main", "turnpiked " PACKAGE_VERSION " ready after %ld ms, %u worker%s", ms, n,
-                   n == 1 ? "" : "s");
-        notify("READY=1");
+    struct event *signals = event_new(d->base, fd, EV_READ | EV_PERSIST, on_signal, d);
+    if (signals && !event_add(signals, NULL)) {
+        report_ready(d, started);
         event_base_dispatch(d->base);
+        status = 0;
     }
-    for (int i = 0; i < 3; i++)
-        if (events[i])
-            event_free(events[i]);
-    return ok ? 0 : 1;
+    if (signals)
+        event_free(signals);
+    close(fd);
+    return status;
 }
 
 static int serve(struct options *o, struct conf *conf, struct dev *dev, const sigset_t *signals,
