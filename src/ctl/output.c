@@ -23,13 +23,16 @@ int ctl_fail(int status, const char *fmt, ...)
 }
 
 // Characters that change what a terminal does or shows: C0, C1, zero-width and direction marks
-// (U+200B-U+200F, U+2028-U+202E, U+2060-U+2069), U+FEFF; and the backslash, which begins an escape.
+// (U+061C, U+200B-U+200F, U+2028-U+202E, U+2060-U+2069), U+FEFF; and the backslash, which begins an
+// escape.
 static bool is_plain(const uint8_t *p, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
         if (p[i] < 0x20 || p[i] == 0x7f || p[i] == '\\')
             return false;
         if (p[i] == 0xc2 && p[i + 1] < 0xa0)
+            return false;
+        if (p[i] == 0xd8 && p[i + 1] == 0x9c)
             return false;
         if (p[i] == 0xe2 && p[i + 1] == 0x80 &&
             ((p[i + 2] >= 0x8b && p[i + 2] <= 0x8f) || (p[i + 2] >= 0xa8 && p[i + 2] <= 0xae)))
@@ -92,7 +95,9 @@ json_t *ctl_record_json(const struct ctl *c, const struct auth_record *rec)
 
 int ctl_print_json(json_t *j)
 {
-    int rc = j ? json_dumpf(j, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER) : -1;
+    // ASCII: a terminal obeys C1 controls and direction marks in names, too.
+    int rc =
+        j ? json_dumpf(j, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER | JSON_ENSURE_ASCII) : -1;
     json_decref(j);
     if (rc != 0 || putchar('\n') == EOF || fflush(stdout) != 0)
         return ctl_fail(CTL_FAILED, "the output cannot be written");

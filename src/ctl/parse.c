@@ -65,6 +65,8 @@ static bool parse_iso(int64_t *out, const char *text)
     int end = 0;
     size_t len = strlen(text);
 
+    if (text[strspn(text, "0123456789-T:Z")]) // sscanf takes blanks and signs
+        return false;
     // Each form has to match to the end of the text; seconds and the Z may be left out.
     if (sscanf(text, "%4d-%2d-%2d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &end) != 3)
         return false;
