@@ -30,8 +30,12 @@ static int about_user(struct admin_store *s, int r, const char *realm, const voi
 
     text_escape(shown, sizeof(shown), user, len);
     text_escape(shown_realm, sizeof(shown_realm), realm, strlen(realm));
-    return r == -EEXIST ? admin_fail(s, r, "user %s exists in realm %s", shown, shown_realm)
-                        : admin_fail(s, r, "there is no user %s in realm %s", shown, shown_realm);
+    if (r == -EEXIST)
+        return admin_fail(s, r, "user %s exists in realm %s", shown, shown_realm);
+    if (r == -EBADMSG)
+        return admin_fail(s, r, "the record of user %s in realm %s is not sound; delete the user",
+                          shown, shown_realm);
+    return admin_fail(s, r, "there is no user %s in realm %s", shown, shown_realm);
 }
 
 int admin_user_exists(struct admin_store *s, const char *realm, const void *user, size_t len)
@@ -42,6 +46,11 @@ int admin_user_exists(struct admin_store *s, const char *realm, const void *user
 int admin_user_missing(struct admin_store *s, const char *realm, const void *user, size_t len)
 {
     return about_user(s, -ENOENT, realm, user, len);
+}
+
+int admin_user_damaged(struct admin_store *s, const char *realm, const void *user, size_t len)
+{
+    return about_user(s, -EBADMSG, realm, user, len);
 }
 
 int admin_open(struct admin_store **out, const char *uri, const char **why)

@@ -15,7 +15,8 @@ void admin_close(struct admin_store *s);
 // The text for the last call that failed.
 const char *admin_error(const struct admin_store *s);
 
-// 0, -EEXIST, -ENOENT, -EIO. Changes are announced to running servers (Redis: published on turnpike:invalidate).
+// 0, -EEXIST, -ENOENT, -EIO; -EBADMSG from get and list: the record of a user is not sound.
+// Changes are announced to running servers (Redis: published on turnpike:invalidate).
 int admin_user_add(struct admin_store *s, const char *realm, const struct auth_record *rec);
 int admin_user_get(struct admin_store *s, const char *realm, const void *user, size_t len, struct auth_record *out);
 int admin_user_put(struct admin_store *s, const char *realm, const struct auth_record *rec); // replaces; -ENOENT

@@ -36,8 +36,10 @@ int admin_redis_open(struct admin_store **out, const struct store_uri *uri, cons
 int admin_fail(struct admin_store *s, int r, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-// Ready-made: "user ... exists in realm ...", "there is no user ... in realm ...".
+// Ready-made: "user ... exists in realm ...", "there is no user ... in realm ...",
+// "the record of user ... is not sound".
 int admin_user_exists(struct admin_store *s, const char *realm, const void *user, size_t len);
 int admin_user_missing(struct admin_store *s, const char *realm, const void *user, size_t len);
+int admin_user_damaged(struct admin_store *s, const char *realm, const void *user, size_t len);
 
 #endif

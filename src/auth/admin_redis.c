@@ -17,6 +17,7 @@
 struct admin_redis {
     struct admin_store admin;
     redisContext *c;
+    bool wrong_type; // the last command met a key that is no hash, set, ... as it should be
 };
 
 // KEYS: user, index. ARGV: name, message, wanted ("0": must be new, "1": must exist), then the
@@ -69,14 +70,17 @@ static void add_text(struct args *a, const char *text)
 // Runs a command. NULL: failed, the error is set. An error reply is a failure.
 static redisReply *run(struct admin_store *s, const struct args *a)
 {
-    redisContext *c = ((struct admin_redis *)s)->c;
+    struct admin_redis *redis = (struct admin_redis *)s;
+    redisContext *c = redis->c;
     redisReply *reply =
         redisCommandArgv(c, (int)a->count, (const char **)(uintptr_t)a->data, a->len);
     char shown[256];
 
+    redis->wrong_type = false;
     if (!reply) {
         admin_fail(s, -EIO, "redis: %s", c->errstr);
     } else if (reply->type == REDIS_REPLY_ERROR) {
+        redis->wrong_type = strncmp(reply->str, "WRONGTYPE", 9) == 0;
         admin_fail(s, -EIO, "redis: %s", text_escape(shown, sizeof(shown), reply->str, reply->len));
         freeReplyObject(reply);
         reply = NULL;
@@ -186,6 +190,8 @@ static int user_get(struct admin_store *s, const char *realm, const void *user, 
     for (size_t i = 0; i < REDIS_USER_FIELDS; i++)
         add_text(&a, redis_user_fields[i]);
     redisReply *reply = run(s, &a);
+    if (!reply && ((struct admin_redis *)s)->wrong_type)
+        return admin_user_damaged(s, realm, user, len);
     if (!reply)
         return -EIO;
     enum store_status status = redis_record_read(out, reply, user, len);
@@ -193,7 +199,7 @@ static int user_get(struct admin_store *s, const char *realm, const void *user, 
     if (status == STORE_NOT_FOUND)
         return admin_user_missing(s, realm, user, len);
     if (status != STORE_FOUND)
-        return admin_fail(s, -EIO, "the record of this user is not sound");
+        return admin_user_damaged(s, realm, user, len);
     return 0;
 }
 

@@ -122,7 +122,7 @@ static int user_get(struct admin_store *s, const char *realm, const void *user, 
     else if (rc != SQLITE_ROW)
         r = db_fail(s);
     else if (!sqlite_db_read_user(st, out))
-        r = admin_fail(s, -EIO, "the record of this user is not sound");
+        r = admin_user_damaged(s, realm, user, len);
     sqlite3_finalize(st);
     return r;
 }
@@ -156,7 +156,8 @@ static int user_list(struct admin_store *s, const char *realm, admin_each *each,
         if (rc != SQLITE_ROW)
             r = db_fail(s);
         else if (!sqlite_db_read_user(st, &rec))
-            r = admin_fail(s, -EIO, "the record of a user is not sound");
+            r = admin_user_damaged(s, realm, sqlite3_column_blob(st, 0),
+                                   (size_t)sqlite3_column_bytes(st, 0));
         else
             r = each(&rec, arg);
     }

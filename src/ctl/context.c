@@ -85,16 +85,20 @@ int ctl_store_failed(const struct ctl *c, int err)
     return ctl_fail(CTL_FAILED, "%s", admin_error(c->store));
 }
 
+int ctl_user_failed(const struct ctl *c, int err)
+{
+    if (err != -ENOENT)
+        return ctl_store_failed(c, err);
+    char *name = ctl_printable(c->argument, strlen(c->argument));
+    ctl_fail(CTL_FAILED, "there is no user %s in realm %s", name, c->realm);
+    free(name);
+    return CTL_FAILED;
+}
+
 int ctl_get_user(const struct ctl *c, struct auth_record *rec)
 {
     int err = admin_user_get(c->store, c->realm, c->argument, strlen(c->argument), rec);
-    if (err == -ENOENT) {
-        char *name = ctl_printable(c->argument, strlen(c->argument));
-        ctl_fail(CTL_FAILED, "there is no user %s in realm %s", name, c->realm);
-        free(name);
-        return CTL_FAILED;
-    }
-    return err < 0 ? ctl_store_failed(c, err) : CTL_OK;
+    return err < 0 ? ctl_user_failed(c, err) : CTL_OK;
 }
 
 void ctl_set_password(struct auth_record *rec, const char *realm, const char *password)

@@ -86,6 +86,9 @@ int ctl_store_failed(const struct ctl *c, int err);
 // Looks the user of the command line up. CTL_OK, or a status that has been reported.
 int ctl_get_user(const struct ctl *c, struct auth_record *rec);
 
+// Reports that admin_user_get failed for it. Returns the status.
+int ctl_user_failed(const struct ctl *c, int err);
+
 // Reads what the user types or pipes, or makes one: at most cap - 1 bytes. what is "password" or
 // "secret".
 int ctl_read_secret(const struct ctl *c, const char *what, char *buf, size_t cap);

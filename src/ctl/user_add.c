@@ -87,6 +87,9 @@ static int passwd(struct ctl *c, char password[PASSWORD_CAP])
 
     if (rc == CTL_OK)
         rc = ctl_read_secret(c, "password", password, PASSWORD_CAP);
+    // Typing takes time: who was disabled meanwhile must not be enabled by an old record.
+    if (rc == CTL_OK)
+        rc = ctl_get_user(c, &rec);
     if (rc != CTL_OK)
         return rc;
     ctl_set_password(&rec, c->realm, password);

@@ -50,10 +50,16 @@ static int run_delete(struct ctl *c)
     int err;
     int rc = ctl_open(c);
 
-    if (rc == CTL_OK)
-        rc = ctl_get_user(c, &rec);
     if (rc != CTL_OK)
         return rc;
+    err = admin_user_get(c->store, c->realm, c->argument, strlen(c->argument), &rec);
+    if (err == -EBADMSG) { // what cannot be read can be deleted all the same
+        memset(&rec, 0, sizeof(rec));
+        rec.user_len = strlen(c->argument);
+        memcpy(rec.user, c->argument, rec.user_len);
+    } else if (err < 0) {
+        return ctl_user_failed(c, err);
+    }
     err = admin_user_delete(c->store, c->realm, rec.user, rec.user_len);
     return err < 0 ? ctl_store_failed(c, err) : report(c, &rec, "deleted");
 }

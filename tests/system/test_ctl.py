@@ -135,15 +135,17 @@ def life_of_a_user(uri):
 def hostile_names(uri):
     where = ("--realm", REALM, "--store", uri)
     hostile = [b"%s%n%x", b"a/b:c", b"two  spaces ", b"line\r\nfeed", b"\xff\xfe invalid", "jos\u00e9 \u202e".encode(), b"*",
-               b"{example.org}:user:x", b"'; DROP TABLE users; --", b"x" * 508, b"\x1b[31mred"]
+               "a\u061cb\u009b31m".encode(), b"{example.org}:user:x", b"'; DROP TABLE users; --", b"x" * 508, b"\x1b[31mred"]
     for name in hostile:
         run("user", "add", name, *where, stdin=PASSWORD)
         record = json.loads(run("user", "show", name, "--json", *where)[0])
         got = bytes.fromhex(record["name_hex"]) if "name_hex" in record else record["name"].encode()
         tap.equal(got, name, "the name in JSON")
         out = run("user", "show", name, *where)[0]
-        tap.check(b"\x1b" not in out and b"\r" not in out and b"\xe2\x80\xae" not in out, "raw control bytes: %r" % out)
+        tap.check(not any(c in out for c in (b"\x1b", b"\r", b"\xe2\x80\xae", b"\xd8\x9c", b"\xc2\x9b")),
+                  "raw control bytes: %r" % out)
         run("user", "disable", name, *where)
+        tap.check(run("user", "show", name, "--json", *where)[0].isascii(), "JSON that a terminal may obey")
     listed = json.loads(run("user", "list", "--json", *where)[0])
     tap.equal(sorted(bytes.fromhex(u["name_hex"]) if "name_hex" in u else u["name"].encode() for u in listed),
               sorted(hostile), "all the names")
@@ -297,6 +299,45 @@ def test_prompt():
     code, seen = prompted([PASSWORD, b"other"], "user", "add", "bob", *where)
     tap.equal(code, USAGE, "exit status of two that differ, output %r" % seen)
     tap.equal(names(where), ["alice"], "users")
+
+
+def waiting_for_a_password(*args):
+    """Starts turnpikectl and gives it the time to come to the reading of the password."""
+    p = subprocess.Popen([CTL, *args], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    tap.cleanup(p.kill)
+    time.sleep(1)
+    return p
+
+
+def test_disabled_while_a_password_is_typed():
+    """passwd does not bring back a user who is disabled or deleted while the password is typed"""
+    where = ("--realm", REALM, "--store", sqlite_uri())
+    run("user", "add", "alice", *where, stdin=PASSWORD)
+    p = waiting_for_a_password("user", "passwd", "alice", *where)
+    run("user", "disable", "alice", *where)
+    p.communicate(b"another\n")
+    tap.equal(p.returncode, OK, "exit status")
+    tap.equal(json.loads(run("user", "show", "alice", "--json", *where)[0])["disabled"], True, "disabled")
+    p = waiting_for_a_password("user", "passwd", "alice", *where)
+    run("user", "delete", "alice", *where)
+    tap.check(b"there is no user alice" in p.communicate(b"another\n")[1], "not told that the user is gone")
+    tap.equal(p.returncode, FAILED, "exit status")
+
+
+def test_damaged_record():
+    """a record that cannot be read is named, does not count as a store that is away, and can be deleted"""
+    redis = Redis()
+    where = ("--realm", REALM, "--store", redis.uri)
+    run("user", "add", "alice", *where, stdin=PASSWORD)
+    run("user", "add", "bob", *where, stdin=PASSWORD)
+    for name, damage in (("alice", ("hset", "turnpike:{%s}:user:alice" % REALM, "key_md5", "nothex")),
+                         ("bob", ("set", "turnpike:{%s}:user:bob" % REALM, "text"))):
+        redis.cli(*damage)
+        for command in (("list",), ("show", name), ("add", name), ("passwd", name), ("disable", name)):
+            _, err = run("user", *command, *where, stdin=PASSWORD, code=FAILED)
+            tap.check(b"the record of user %s in realm" % name.encode() in err, "%r says %r" % (command, err))
+        run("user", "delete", name, *where)
+    tap.equal(names(where), [], "list after delete")
 
 
 def test_usage_mistakes():

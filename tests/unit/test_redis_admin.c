@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -179,6 +180,11 @@ static void secrets_rotate(void **state)
     admin_close(s);
 }
 
+static int ignore(const struct auth_record *rec, void *arg)
+{
+    return 0;
+}
+
 static void damage_is_told_not_trusted(void **state)
 {
     struct admin_store *s = open_admin();
@@ -187,8 +193,14 @@ static void damage_is_told_not_trusted(void **state)
     redis_server_do(&server, "SET %s x", "turnpike:{example.org}:user:text");
     redis_server_do(&server, "HSET %s key_md5 nothex", "turnpike:{example.org}:user:bad");
     redis_server_do(&server, "SET %s x", "turnpike:{example.org}:secrets");
-    assert_int_equal(admin_user_get(s, "example.org", "text", 4, &rec), -5);
-    assert_int_equal(admin_user_get(s, "example.org", "bad", 3, &rec), -5);
+    assert_int_equal(admin_user_get(s, "example.org", "text", 4, &rec), -EBADMSG);
+    assert_non_null(strstr(admin_error(s), "user text "));
+    assert_int_equal(admin_user_get(s, "example.org", "bad", 3, &rec), -EBADMSG);
+    assert_int_equal(admin_user_list(s, "example.org", ignore, NULL), -EBADMSG);
+    assert_non_null(strstr(admin_error(s), "user bad "));
+    assert_int_equal(admin_user_delete(s, "example.org", "bad", 3), 0);
+    assert_int_equal(admin_user_delete(s, "example.org", "text", 4), 0);
+    assert_int_equal(admin_user_list(s, "example.org", ignore, NULL), 0);
     assert_int_equal(admin_secret_add(s, "example.org", "a"), -5);
     assert_non_null(strstr(admin_error(s), "WRONGTYPE"));
     admin_close(s);
