@@ -5,11 +5,13 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "auth/uri.h"
 
 #define SCHEMA_VERSION 1
+#define FOLDER_MAX sizeof(((struct store_uri *)0)->path)
 #define READ_BUSY_MS 100 // a server's worker waits no longer: everything it serves waits with it
 #define WRITE_BUSY_MS 5000
 
@@ -25,12 +27,36 @@ static const char schema[] =
     " PRIMARY KEY (realm, secret)) WITHOUT ROWID;"
     "PRAGMA user_version = 1;";
 
+// path has a slash: uri.c sees to that.
+static void folder_of(char folder[FOLDER_MAX], const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    snprintf(folder, FOLDER_MAX, "%.*s", slash ? (int)(slash - path) + 1 : 0, path);
+}
+
+// What root creates belongs to the owner of the folder, who is the one that the server runs as: the
+// CLI may be run by root before the server has started. SQLite does the same for the -wal and -shm
+// files.
+static void give_away(int fd, const char *path)
+{
+    char folder[FOLDER_MAX];
+    struct stat st;
+
+    if (geteuid() != 0)
+        return;
+    folder_of(folder, path);
+    if (stat(folder, &st) < 0 || fchown(fd, st.st_uid, st.st_gid) < 0)
+        return; // who cannot read it is told when he opens it
+}
+
 // Creates an empty file. 1: created, 0: it is there already.
 static int create_file(const char *path, const char **why)
 {
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
 
     if (fd >= 0) {
+        give_away(fd, path);
         close(fd);
         return 1;
     }
@@ -104,13 +130,27 @@ static int create_schema(sqlite3 *db)
     return rc;
 }
 
+// What SQLite's texts leave out: who only reads writes, too, to the -shm file next to the database.
+static const char *access_hint(const char *path)
+{
+    char folder[FOLDER_MAX];
+
+    if (access(path, R_OK | W_OK) < 0)
+        return "; the user that this runs as may not read and write the file";
+    folder_of(folder, path);
+    if (access(folder, W_OK | X_OK) < 0)
+        return "; the user that this runs as may not write in its folder";
+    return "";
+}
+
 static int open_handle(sqlite3 **db, const char *path, bool writable, const char **why)
 {
     int flags = writable ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY;
     int rc = sqlite3_open_v2(path, db, flags | SQLITE_OPEN_NOMUTEX, NULL);
 
     if (rc != SQLITE_OK) {
-        *why = store_why("%s: %s", path, *db ? sqlite3_errmsg(*db) : sqlite3_errstr(rc));
+        *why = store_why("%s: %s%s", path, *db ? sqlite3_errmsg(*db) : sqlite3_errstr(rc),
+                         access_hint(path));
         sqlite3_close(*db);
         *db = NULL;
         return rc == SQLITE_NOMEM ? -ENOMEM : -EIO;
@@ -122,7 +162,7 @@ static int open_handle(sqlite3 **db, const char *path, bool writable, const char
 
 static int fail(sqlite3 *db, const char *path, const char **why)
 {
-    *why = store_why("%s: %s", path, sqlite3_errmsg(db));
+    *why = store_why("%s: %s%s", path, sqlite3_errmsg(db), access_hint(path));
     sqlite3_close(db);
     return -EIO;
 }

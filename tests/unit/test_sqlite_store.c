@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -318,6 +319,78 @@ static void a_damaged_record_lets_nobody_in(void **state)
     }
 }
 
+static int ignore(const struct auth_record *rec, void *arg)
+{
+    return 0;
+}
+
+static void a_damaged_record_is_named_and_can_be_deleted(void **state)
+{
+    struct admin_store *admin = open_admin();
+    struct auth_record rec = record_of("alice", 5);
+    sqlite3 *db;
+
+    assert_int_equal(admin_user_add(admin, "example.org", &rec), 0);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "UPDATE users SET key_md5 = x'00'", NULL, NULL, NULL),
+                     SQLITE_OK);
+    sqlite3_close(db);
+    assert_int_equal(admin_user_get(admin, "example.org", "alice", 5, &rec), -EBADMSG);
+    assert_int_equal(admin_user_list(admin, "example.org", ignore, NULL), -EBADMSG);
+    assert_non_null(strstr(admin_error(admin), "user alice "));
+    assert_int_equal(admin_user_delete(admin, "example.org", "alice", 5), 0);
+    assert_int_equal(admin_user_list(admin, "example.org", ignore, NULL), 0);
+    admin_close(admin);
+}
+
+// Runs in a child, which gives up root for good. 0: refused with that text.
+static int refused_with(const char *text)
+{
+    struct admin_store *s;
+    const char *why = "";
+
+    if (setgid(65534) < 0 || setuid(65534) < 0)
+        return 2;
+    return admin_open(&s, uri, &why) < 0 && strstr(why, text) ? 0 : 1;
+}
+
+static void refused_in_child(const char *text)
+{
+    int status;
+    pid_t pid = fork();
+
+    assert_true(pid >= 0);
+    if (pid == 0)
+        _exit(refused_with(text));
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
+// `sudo turnpikectl user add` before the first start of a server that runs as somebody else.
+static void what_root_creates_is_the_servers(void **state)
+{
+    struct stat st;
+
+    if (geteuid() != 0 || chown(dir, 65534, 65533) < 0)
+        skip();
+    admin_close(open_admin());
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_uid, 65534);
+    assert_int_equal(st.st_gid, 65533);
+    assert_int_equal(st.st_mode & 0777, 0640);
+}
+
+static void it_is_told_what_may_not_be_accessed(void **state)
+{
+    admin_close(open_admin());
+    if (geteuid() != 0 || chown(path, 0, 0) < 0)
+        skip();
+    assert_int_equal(chmod(dir, 0755), 0);
+    refused_in_child("may not read and write the file");
+    assert_int_equal(chown(path, 65534, 65534), 0);
+    refused_in_child("may not write in its folder");
+}
+
 // Another process writes all the time; every look-up is answered, at once and whole.
 static void a_writer_disturbs_nobody(void **state)
 {
@@ -400,6 +473,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_foreign_database_is_left_alone, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(a_newer_schema_is_refused, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(a_damaged_record_lets_nobody_in, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(a_damaged_record_is_named_and_can_be_deleted, make_dir,
+                                        remove_dir),
+        cmocka_unit_test_setup_teardown(what_root_creates_is_the_servers, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(it_is_told_what_may_not_be_accessed, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(a_writer_disturbs_nobody, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(two_may_create_at_once, make_dir, remove_dir),
     };
