@@ -46,6 +46,7 @@ struct redis_conn {
     int64_t since_ms; // when the state was entered
     bool asking_sentinel;
     bool reported; // the outage has been logged
+    bool refused;  // and that it may not subscribe
     struct bufferevent *bev;
     redisReader *reader;
     size_t unparsed;
@@ -196,7 +197,17 @@ static void on_probe(const redisReply *reply, void *arg)
 static void on_last_step(const redisReply *reply, void *arg)
 {
     struct redis_conn *c = arg;
+    char shown[128];
 
+    // The other connection tells of an outage, but not of this: it may be well.
+    if (c->cfg.subscriber && reply && reply->type == REDIS_REPLY_ERROR && !c->refused) {
+        c->refused = true;
+        log_warning("store",
+                    "redis %s:%u: SUBSCRIBE " REDIS_CHANNEL " is refused: %s; until it is "
+                    "not, every look-up asks Redis",
+                    c->target.host, c->target.port,
+                    text_escape(shown, sizeof(shown), reply->str, reply->len));
+    }
     if (!accept_reply(c, reply, c->cfg.subscriber ? "SUBSCRIBE" : "PING"))
         return;
     if (reply->type != (c->cfg.subscriber ? REDIS_REPLY_ARRAY : REDIS_REPLY_STATUS)) {
@@ -207,7 +218,7 @@ static void on_last_step(const redisReply *reply, void *arg)
     c->since_ms = now_ms();
     if (!c->cfg.subscriber)
         log_notice("store", "redis %s:%u: connected", c->target.host, c->target.port);
-    c->reported = false;
+    c->reported = c->refused = false;
     c->events.up(c->arg);
 }
 

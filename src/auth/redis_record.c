@@ -111,7 +111,7 @@ enum store_status redis_record_read(struct auth_record *rec, const redisReply *r
         !(k->has_md5 || k->has_sha256) || !read_number(f[2], INT64_MAX, &created) ||
         !read_number(f[3], INT64_MAX, &expires) || !read_number(f[4], 1, &disabled) ||
         !read_number(f[5], UINT32_MAX, &allocations) ||
-        !read_number(f[6], UINT64_MAX, &rec->max_bps))
+        !read_number(f[6], INT64_MAX, &rec->max_bps))
         return STORE_UNAVAILABLE;
     rec->key_count = 1;
     rec->created = (int64_t)created;

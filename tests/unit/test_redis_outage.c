@@ -21,6 +21,7 @@
 #include "auth/admin.h"
 #include "redis_server.h"
 #include "store_client.h"
+#include "util/log.h"
 
 #define MD5 "8493fbc53ba582fb4c044c456bdc40eb"
 
@@ -266,6 +267,46 @@ static void passwords(void **state)
     redis_server_remove(&server);
 }
 
+static size_t count_in_file(const char *path, const char *text)
+{
+    char line[1024];
+    size_t n = 0;
+    FILE *f = fopen(path, "r");
+
+    assert_non_null(f);
+    while (fgets(line, sizeof(line), f))
+        n += strstr(line, text) != NULL;
+    fclose(f);
+    return n;
+}
+
+// Then nothing is fresh, and every look-up goes to Redis: slow, right, and said once.
+static void a_refused_subscription_is_told(void **state)
+{
+    struct redis_server server = {0};
+    struct store_client c;
+    struct store_ask a;
+    char uri[128], target[96];
+
+    redis_server_start(&server, NULL);
+    put_user(&server, "alice", "0");
+    redis_server_do(&server, "ACL SETUSER worker on >pw ~* +@all -subscribe");
+    snprintf(uri, sizeof(uri), "redis://worker:pw@127.0.0.1:%u/0", server.port);
+    snprintf(target, sizeof(target), "file:%s/log", server.dir);
+    assert_int_equal(log_setup(LOG_LVL_WARNING, LOG_FMT_TEXT, target), 0);
+    open_with(&c, uri, 60000);
+    assert_int_equal(store_client_ask(&c, &a, "alice"), STORE_FOUND);
+    redis_server_do(&server, "HSET turnpike:{example.org}:user:alice disabled 1");
+    store_client_run(&c, &never, 500); // several attempts
+    assert_int_equal(store_client_ask(&c, &a, "alice"), STORE_FOUND);
+    assert_true(a.rec.disabled);
+    log_close();
+    assert_int_equal(count_in_file(target + 5, "SUBSCRIBE turnpike:invalidate is refused: NOPERM"),
+                     1);
+    store_client_close(&c);
+    redis_server_remove(&server);
+}
+
 // Says the same to whoever connects, whatever is asked.
 static pid_t chatter(const void *text, size_t len, uint16_t *port)
 {
@@ -433,6 +474,7 @@ int main(void)
         cmocka_unit_test(not_there_at_start),
         cmocka_unit_test(the_first_question_waits_for_the_connection),
         cmocka_unit_test(passwords),
+        cmocka_unit_test(a_refused_subscription_is_told),
         cmocka_unit_test(no_redis_at_all),
         cmocka_unit_test(a_sentinel_leads_to_the_master),
         cmocka_unit_test(names_and_sockets),

@@ -313,7 +313,7 @@ static void wrong_types_let_nobody_in(void **state)
     redis_server_do(&server, "HSET turnpike:{example.org}:user:dis key_md5 "
                              "8493fbc53ba582fb4c044c456bdc40eb disabled yes");
     redis_server_do(&server, "HSET turnpike:{example.org}:user:big key_md5 "
-                             "8493fbc53ba582fb4c044c456bdc40eb max_bps 99999999999999999999");
+                             "8493fbc53ba582fb4c044c456bdc40eb max_bps 9223372036854775808");
     redis_server_do(&server, "HSET turnpike:{example.org}:user:good key_md5 "
                              "8493fbc53ba582fb4c044c456bdc40eb other field");
     redis_server_do(&server, "HSET turnpike:{example.org}:user:foreign other field");
