@@ -170,11 +170,8 @@ struct account {
 static int find_account(const struct conf *conf, struct account *out)
 {
     *out = (struct account){.other = false};
-    if (!conf->user) {
-        if (geteuid() == 0 && !conf->dev)
-            log_warning("main", "running as root: set `user` to the account to run as");
+    if (!conf->user)
         return 0;
-    }
     const struct passwd *pw = getpwnam(conf->user);
     const struct group *gr = conf->group ? getgrnam(conf->group) : NULL;
     if (!pw || (conf->group && !gr)) {
@@ -205,6 +202,8 @@ static int open_log(const struct conf *conf, const struct account *account)
 // Listening sockets are open by now; nothing that follows needs root.
 static int drop_privileges(const struct conf *conf, const struct account *account)
 {
+    if (!conf->user && geteuid() == 0 && !conf->dev)
+        log_warning("main", "running as root: set `user` to the account to run as");
     if (!account->other)
         return 0;
     if (initgroups(conf->user, account->gid) || setgid(account->gid) || setuid(account->uid)) {
