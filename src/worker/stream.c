@@ -14,7 +14,8 @@
 #include "stun/channel_data.h"
 #include "worker/internal.h"
 
-#define STRANGER_FRAME 4096 // longest frame of a client that has no allocation
+#define STRANGER_FRAME 4096    // longest frame of a client that has no allocation
+#define STRANGER_BACKLOG 16384 // bytes of answers kept for such a client while it does not read
 #define WRITE_IOVS 256
 
 struct stream {
@@ -153,6 +154,8 @@ static void keep_backlog(struct io *io, struct stream *s, const struct io_out *o
         return;
     }
     size_t limit = s->worker->snapshot->conf->limits.tcp_backlog;
+    if (!s->allocation && limit > STRANGER_BACKLOG)
+        limit = STRANGER_BACKLOG;
     for (; out; out = out->next, skip = 0) {
         if (skip == 0 && evbuffer_get_length(s->backlog) + out->len > limit) {
             io_counters(io)->dropped++;
