@@ -352,3 +352,28 @@ static void udp_flush(struct io *io, struct io_sink *sink)
         send_batch(io, s, &batch);
     }
 }
+
+static void set_mtu_discovery(const struct udp_socket *s, bool never_fragment)
+{
+    if (s->local.family == ADDR_IPV6)
+        set_int(s->fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER,
+                never_fragment ? IPV6_PMTUDISC_DO : IPV6_PMTUDISC_WANT);
+    else
+        set_int(s->fd, IPPROTO_IP, IP_MTU_DISCOVER,
+                never_fragment ? IP_PMTUDISC_DO : IP_PMTUDISC_WANT);
+}
+
+void udp_send_whole(struct io *io, struct udp_socket *s, const struct addr *to, const void *data,
+                    size_t len)
+{
+    union sockaddr_any sa;
+    socklen_t sa_len = sockaddr_fill(&sa, to);
+    io_sink_retire(io, &s->sink);
+    set_mtu_discovery(s, true);
+    io_counters(io)->writes++;
+    if (sendto(s->fd, data, len, MSG_DONTWAIT, &sa.sa, sa_len) < 0)
+        io_counters(io)->dropped++;
+    else
+        io_counters(io)->datagrams_out++;
+    set_mtu_discovery(s, false);
+}

@@ -37,6 +37,11 @@ struct udp_in {
     struct addr to; // local address that it was sent to
 };
 
+// Sends one datagram at once, behind what is queued, and never in fragments: one that is longer
+// than the path takes is dropped. Not for a socket that listens on every address.
+void udp_send_whole(struct io *io, struct udp_socket *s, const struct addr *to, const void *data,
+                    size_t len);
+
 #define UDP_BATCH 32
 
 // Reads at most max (<= UDP_BATCH) entries. Returns their number; *drained when the socket had no

@@ -51,7 +51,15 @@ void relay_channel_data(struct worker *w, struct turn_allocation *a, const uint8
 
 void relay_send(struct worker *w, const struct turn_output *out)
 {
-    send_to_peer(w, out->allocation, &out->peer, out->payload, out->payload_len);
+    struct turn_allocation *a = out->allocation;
+    struct relay_socket *rs = a->relay[turn_relay_index(out->peer.family)].socket;
+    if (out->dont_fragment && rs) {
+        udp_send_whole(w->io, &rs->udp, &out->peer, out->payload, out->payload_len);
+        a->sent_packets++;
+        a->sent_bytes += out->payload_len;
+        return;
+    }
+    send_to_peer(w, a, &out->peer, out->payload, out->payload_len);
 }
 
 // --- peer to client ---

@@ -450,6 +450,29 @@ def test_dont_fragment():
             tap.equal(peer.recv(100), b"df", "at the peer")
 
 
+def test_dont_fragment_beyond_mtu():
+    """a Send indication with DONT-FRAGMENT that is longer than the path takes is dropped, one without it is fragmented"""
+    netns.need()
+    server, right = netns.Namespace(), netns.Namespace()
+    netns.pair(server, ["11.0.2.1/24", "2a00:2::1/64"], right, ["11.0.2.2/24", "2a00:2::2/64"])
+    relay = {"addresses": ["11.0.2.1", "2a00:2::1"], "allow": []}
+    with Daemon(netns=server, server="127.0.0.1", relay=relay) as d:
+        for family, host in ((stun.IPV4, "11.0.2.2"), (stun.IPV6, "2a00:2::2")):
+            with right.inside():
+                peer = client.udp_socket(host)
+            tap.cleanup(peer.close)
+            c = d.client()
+            c.allocate(family=family)
+            c.permit(host)
+            name = client.name_of(peer)
+            df = [(stun.DONT_FRAGMENT, b"")]
+            for size, extra, arrives in ((3000, [], True), (3000, df, False), (1000, df, True), (3000, [], True)):
+                c.send_indication(name, payload(size), extra=extra)
+                got = peer.recv(65536) if arrives else client.received(peer, 0.3)
+                peer.settimeout(5 * tap.SLOW)
+                tap.check(got == (payload(size) if arrives else None), "%s, %d bytes, %r" % (host, size, extra))
+
+
 def test_between_hosts():
     """client, server and peer on three hosts (network namespaces), routed, on both families"""
     netns.need()
