@@ -19,7 +19,7 @@
 #include "worker/worker.h"
 
 #define ANSWER_RATES 4096    // sources whose unauthenticated answers are counted
-#define STREAM_SOURCES 16384 // counters of connections by source IP
+#define STREAM_SOURCES 16384 // counters of connections by source IP (IPv6: /64)
 
 struct listener;
 struct stream;
@@ -46,7 +46,7 @@ struct worker {
     uint64_t indications;
     bool auth_refused; // the request that was handled last was not authentic
     struct rate answers[ANSWER_RATES];
-    uint32_t *peer_counts;     // connections by source, see stream.c
+    uint32_t *source_counts;   // connections by source, see stream.c
     struct log_limit refusals; // see report.c
     pthread_t thread;
     bool running;

@@ -33,9 +33,11 @@ struct stream {
     int64_t active_ms;        // of the last complete frame
 };
 
+// A host of IPv6 has a /64 to choose its addresses from: they count as one.
 static uint32_t *source_count(struct worker *w, const struct addr *client)
 {
-    return &w->peer_counts[siphash(&w->hash_key, client->ip, sizeof client->ip) % STREAM_SOURCES];
+    size_t len = client->family == ADDR_IPV6 ? 8 : 4;
+    return &w->source_counts[siphash(&w->hash_key, client->ip, len) % STREAM_SOURCES];
 }
 
 static void stream_close(struct stream *s, const char *why)

@@ -9,6 +9,8 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 
+import client
+import netns
 import stun
 import tap
 from daemon import add_user, Daemon, folder
@@ -312,6 +314,24 @@ def test_tcp_connections():
                 if c.exchange(stun.build(stun.BINDING), timeout=0.3):
                     break
             tap.check(time.monotonic() < end, "no room after a connection has ended")
+
+
+def test_tcp_connections_of_a_prefix():
+    """T14: the addresses of one IPv6 /64 count as one source"""
+    netns.need()
+    server, left = netns.Namespace(), netns.Namespace()
+    netns.pair(server, ["2a00:1::1/64"], left, ["2a00:1::%d/64" % n for n in range(2, 6)] + ["2a00:1:0:1::2/64"])
+    server.ip("-6", "route", "add", "2a00:1:0:1::/64", "via", "2a00:1::2")
+    over = {"workers": 1, "limits": {"tcp_connections": 3, "unauthenticated_rate": 0}, "relay": {"addresses": ["2a00:1::1"]}}
+    with Daemon(netns=server, server="2a00:1::1", **over) as d:
+        held = [client.Client(d.server, "tcp", source="2a00:1::%d" % n, inside=left.inside) for n in range(2, 5)]
+        for c in held:
+            tap.cleanup(c.close)
+            tap.check(c.binding() is not None, "no answer")
+        with client.Client(d.server, "tcp", source="2a00:1::5", inside=left.inside) as fourth:
+            tap.check(closed(fourth, 2 * tap.SLOW), "a fourth connection stays open")
+        with client.Client(d.server, "tcp", source="2a00:1:0:1::2", inside=left.inside) as other:
+            tap.check(other.binding() is not None, "another prefix is not served")
 
 
 def test_tcp_idle():
