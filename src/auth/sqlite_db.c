@@ -222,6 +222,8 @@ static bool read_key(sqlite3_stmt *row, int column, uint8_t *out, int len, bool 
     *has = false;
     if (sqlite3_column_type(row, column) == SQLITE_NULL)
         return true;
+    if (sqlite3_column_type(row, column) != SQLITE_BLOB)
+        return false;
     const void *p = sqlite3_column_blob(row, column);
     if (!p || sqlite3_column_bytes(row, column) != len)
         return false;
@@ -245,14 +247,20 @@ bool sqlite_db_read_user(sqlite3_stmt *row, struct auth_record *rec)
         !read_key(row, 2, k->sha256, sizeof(k->sha256), &k->has_sha256) ||
         !(k->has_md5 || k->has_sha256))
         return false;
+    // SQLite stores any type in any column, and reads a text as 0: not disabled, without an expiry.
+    for (int column = 3; column <= 7; column++)
+        if (sqlite3_column_type(row, column) != SQLITE_INTEGER)
+            return false;
     rec->key_count = 1;
     rec->created = sqlite3_column_int64(row, 3);
     rec->expires = sqlite3_column_int64(row, 4);
-    rec->disabled = sqlite3_column_int(row, 5) != 0;
+    sqlite3_int64 disabled = sqlite3_column_int64(row, 5);
     sqlite3_int64 allocations = sqlite3_column_int64(row, 6);
     sqlite3_int64 bps = sqlite3_column_int64(row, 7);
-    if (rec->expires < 0 || allocations < 0 || allocations > UINT32_MAX || bps < 0)
+    if (rec->expires < 0 || disabled < 0 || disabled > 1 || allocations < 0 ||
+        allocations > UINT32_MAX || bps < 0)
         return false;
+    rec->disabled = disabled != 0;
     rec->max_allocations = (uint32_t)allocations;
     rec->max_bps = (uint64_t)bps;
     return true;

@@ -298,6 +298,12 @@ static void a_damaged_record_lets_nobody_in(void **state)
                                          "UPDATE users SET key_md5 = NULL, max_bps = -1",
                                          "UPDATE users SET max_allocations = 1 << 40",
                                          "UPDATE users SET expires = -5",
+                                         "UPDATE users SET disabled = 'yes'",
+                                         "UPDATE users SET disabled = 2",
+                                         "UPDATE users SET disabled = 1 << 32",
+                                         "UPDATE users SET expires = 'tomorrow'",
+                                         "UPDATE users SET max_allocations = 'few'",
+                                         "UPDATE users SET key_md5 = '0123456789abcdef'",
                                          "DROP TABLE users"};
     struct store_client c;
     struct store_ask a;
