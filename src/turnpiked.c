@@ -308,6 +308,8 @@ static int run(struct daemon *d, struct timespec started)
         event_base_dispatch(d->base);
         status = 0;
     }
+    if (status)
+        log_error("main", "out of memory");
     if (signals)
         event_free(signals);
     close(fd);

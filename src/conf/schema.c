@@ -148,11 +148,13 @@ const struct conf_option conf_options[] = {
      "Seconds that a channel binding lives. RFC 8656 says 600, and clients refresh accordingly.",
      CONF_UINT, AT(limits.channel_lifetime), .min = 1, .max = 86400, .value = "600"},
     {"limits.unauthenticated_rate",
-     "Answers per second to one source (a /24 of IPv4, a /64 of IPv6) that has not authenticated. "
+     "Answers per second of each worker to one source (a /24 of IPv4, a /64 of IPv6) that has not "
+     "authenticated. "
      "More requests are "
      "dropped, so that forged sources cannot use the server to flood others. 0: no limit.",
      CONF_UINT, AT(limits.unauthenticated_rate), .max = 1000000, .value = "100", .dev_value = "0"},
-    {"limits.tcp_connections", "TCP connections of one IP address to each worker.", CONF_UINT,
+    {"limits.tcp_connections",
+     "TCP connections of one source (an IPv4 address, a /64 of IPv6) to each worker.", CONF_UINT,
      AT(limits.tcp_connections), .min = 1, .max = 1000000, .value = "1024"},
     {"limits.tcp_idle", "Seconds until a TCP connection without an allocation is closed.",
      CONF_UINT, AT(limits.tcp_idle), .min = 1, .max = 86400, .value = "60"},

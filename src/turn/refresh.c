@@ -29,19 +29,20 @@ static void drop_family(struct turn_allocation *a, uint8_t family)
     channels_drop_family(a, family);
 }
 
-static enum turn_action delete (struct turn_request *r, uint8_t family) {
+static enum turn_action end(struct turn_request *r, uint8_t family)
+{
     struct turn_allocation *a = r->allocation;
     uint8_t other = family == ADDR_IPV4 ? ADDR_IPV6 : ADDR_IPV4;
 
-    if (family != ADDR_NONE && allocation_has_family(a, other)){
-        drop_family(a, family); turn_report(r, TURN_EVENT_REFRESHED, NULL, 0);}
-else
-{
-    r->allocation = NULL;
-    allocation_end(r->server, a, TURN_EVENT_DELETED);
-}
-tombstone_put(r->server, r->in->tuple, r->msg.txid, r->in->now_ms);
-return answer(r, 0);
+    if (family != ADDR_NONE && allocation_has_family(a, other)) {
+        drop_family(a, family);
+        turn_report(r, TURN_EVENT_REFRESHED, NULL, 0);
+    } else {
+        r->allocation = NULL;
+        allocation_end(r->server, a, TURN_EVENT_DELETED);
+    }
+    tombstone_put(r->server, r->in->tuple, r->msg.txid, r->in->now_ms);
+    return answer(r, 0);
 }
 
 enum turn_action turn_handle_refresh(struct turn_request *r)
@@ -64,7 +65,7 @@ enum turn_action turn_handle_refresh(struct turn_request *r)
             return reply_error(r, 443);
     }
     if (ends)
-        return delete (r, family);
+        return end(r, family);
     // A family alone that is refreshed keeps the other alive too: both have one timer.
     a->lifetime = turn_lifetime(r);
     allocation_extend(r->server, a, r->in->now_ms + (int64_t)a->lifetime * 1000);
