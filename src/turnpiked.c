@@ -61,6 +61,8 @@ struct daemon {
     struct server *server;
     struct event_base *base;
     sigset_t signals;
+    int signal_fd;
+    struct event *signal;
 };
 
 static int bad_usage(const char *argument, const char *what)
@@ -294,26 +296,43 @@ static void report_ready(const struct daemon *d, struct timespec started)
     notify("READY=1");
 }
 
-static int run(struct daemon *d, struct timespec started)
+// What the main thread needs while the server runs: made before anyone is served, so that a server
+// that answers cannot fail any more.
+static int open_loop(struct daemon *d)
 {
-    int status = 1;
-    int fd = signalfd(-1, &d->signals, SFD_NONBLOCK | SFD_CLOEXEC);
-    if (fd < 0) {
-        log_error("main", "signalfd: %s", strerror(errno));
-        return status;
-    }
-    struct event *signals = event_new(d->base, fd, EV_READ | EV_PERSIST, on_signal, d);
-    if (signals && !event_add(signals, NULL)) {
-        report_ready(d, started);
-        event_base_dispatch(d->base);
-        status = 0;
-    }
-    if (status)
-        log_error("main", "out of memory");
-    if (signals)
-        event_free(signals);
-    close(fd);
-    return status;
+    d->base = event_base_new();
+    d->signal_fd = signalfd(-1, &d->signals, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (d->base && d->signal_fd >= 0)
+        d->signal = event_new(d->base, d->signal_fd, EV_READ | EV_PERSIST, on_signal, d);
+    if (d->signal && !event_add(d->signal, NULL))
+        return 0;
+    log_error("main", "cannot make an event loop: %s", strerror(errno));
+    return -ENOMEM;
+}
+
+static void close_loop(struct daemon *d)
+{
+    if (d->signal)
+        event_free(d->signal);
+    if (d->signal_fd >= 0)
+        close(d->signal_fd);
+    if (d->base)
+        event_base_free(d->base);
+}
+
+// Opens the sockets, becomes who it is to run as, starts the workers. 0, or a negative errno that
+// has been logged.
+static int start(struct daemon *d, struct conf *conf, const struct account *account)
+{
+    const char *why = NULL;
+    int err = server_new(&d->server, conf, &why);
+    if (!err && (err = drop_privileges(server_conf(d->server), account)))
+        return err;
+    if (!err)
+        err = server_start(d->server, &why);
+    if (err)
+        log_error("main", "%s", why);
+    return err;
 }
 
 static int serve(struct options *o, struct conf *conf, struct dev *dev, const sigset_t *signals,
@@ -333,24 +352,18 @@ static int serve(struct options *o, struct conf *conf, struct dev *dev, const si
     signal(SIGPIPE, SIG_IGN);
     raise_descriptor_limit();
     struct daemon d = {.options = o, .signals = *signals};
-    const char *why = NULL;
     int status = 1;
-    if (server_new(&d.server, conf, &why)) {
-        log_error("main", "%s", why);
-    } else if (drop_privileges(server_conf(d.server), &account)) {
-        // and it said why
-    } else if (server_start(d.server, &why)) {
-        log_error("main", "%s", why);
-    } else if (!(d.base = event_base_new())) {
-        log_error("main", "cannot make an event loop");
-    } else {
+    if (open_loop(&d)) {
+        conf_free(conf);
+    } else if (!start(&d, conf, &account)) {
         if (dev)
             dev_greet(dev, server_conf(d.server), o->program);
-        status = run(&d, started);
+        report_ready(&d, started);
+        event_base_dispatch(d.base);
+        status = 0;
     }
     server_free(d.server);
-    if (d.base)
-        event_base_free(d.base);
+    close_loop(&d);
     if (!status)
         log_notice("main", "ended");
     log_close();
