@@ -74,6 +74,8 @@ class Client:
     inside: a context manager (a namespace's `inside`) in which the socket is made.
     """
 
+    used = set()  # local addresses of all clients so far
+
     def __init__(self, server, transport="udp", source=None, user="user", password="pass", modern=False,
                  anonymous=False, inside=None, timeout=5.0):
         self.server = server
@@ -89,19 +91,40 @@ class Client:
         self.data = collections.deque()
         self.buffer = b""
         self.closed = False
-        kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
-        with inside() if inside else contextlib.nullcontext():
-            self.sock = socket.socket(family(server[0]), kind)
-        if transport == "udp":
-            big_buffers(self.sock)
-        if source:
-            if transport == "tcp":
-                self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self.sock.bind(source if isinstance(source, tuple) else (source, 0))
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(server)
+        self.sock = self._fresh_socket(source, inside)
         if transport == "tcp":
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def _fresh_socket(self, source, inside):
+        """A connected socket. Where the kernel chooses the port it is one that no client of this run had before: a UDP
+        client that has gone may have left its allocation behind, and the 5-tuple would still be in use."""
+        if isinstance(source, tuple):
+            return self._connected_socket(source, inside)
+        refused = []
+        while True:
+            sock = self._connected_socket((source, 0) if source else None, inside)
+            name = sock.getsockname()[:2]
+            if self.transport == "tcp" or name not in self.used or len(refused) == 100:
+                break
+            refused.append(sock)  # kept open meanwhile, so that the kernel chooses another
+        self.used.add(name)
+        for other in refused:
+            other.close()
+        return sock
+
+    def _connected_socket(self, source, inside):
+        kind = socket.SOCK_DGRAM if self.transport == "udp" else socket.SOCK_STREAM
+        with inside() if inside else contextlib.nullcontext():
+            sock = socket.socket(family(self.server[0]), kind)
+        if self.transport == "udp":
+            big_buffers(sock)
+        if source:
+            if self.transport == "tcp":
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(source)
+        sock.settimeout(self.timeout)
+        sock.connect(self.server)
+        return sock
 
     def __enter__(self):
         return self
