@@ -30,7 +30,7 @@ const struct conf_option conf_options[] = {
      CONF_STRING, AT(realm), .min = 1, .max = 127, .check = conf_check_realm, .required = true,
      .dev_value = "\"turnpike\""},
     {"workers", "How many threads serve clients. 0: one per CPU. Only a restart changes it.",
-     CONF_UINT, AT(workers), .max = 1024, .value = "0"},
+     CONF_UINT, AT(workers), .max = 256, .value = "0"},
     {"user", "The user to run as once the sockets are open. Not set: the one that started it.",
      CONF_STRING, AT(user), .min = 1, .max = 255},
     {"group", "The group to run as. Not set: the primary group of user.", CONF_STRING, AT(group),

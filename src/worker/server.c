@@ -10,7 +10,7 @@
 #include "util/rand.h"
 #include "worker/worker.h"
 
-#define WORKERS_MAX 256
+#define WORKERS_MAX 256 // as the schema allows; a session id has 8 bits for it
 
 struct server {
     uint8_t nonce_key[32];

@@ -105,7 +105,7 @@ def test_port_in_use():
 
 
 MISTAKES = (
-    ("workers = -1;", "workers"), ("workers = \"two\";", "workers"), ("realm = 5;", "realm"), ("relm = \"x\";", "relm"),
+    ("workers = -1;", "workers"), ("workers = 257;", "workers"), ("workers = \"two\";", "workers"), ("realm = 5;", "realm"), ("relm = \"x\";", "relm"),
     ("limits = { lifetime = 0; };", "limits.lifetime"), ("limits = { permissions = 99999999; };", "limits.permissions"),
     ("listen = ( { transport = \"sctp\"; } );", "listen"), ("listen = ( { transport = \"udp\"; port = 70000; } );", "port"),
     ("relay = { ports = [ 5, 4 ]; };", "relay.ports"), ("relay = { deny = [ \"10.0.0.0/33\" ]; };", "relay.deny"),

@@ -111,16 +111,16 @@ static void types_and_ranges(void **state)
         {"realm = \"a\\\"b\";\n", "t.conf:1: realm: \"a\\x22b\" has a quote or a backslash\n"},
         {"realm = \"a\xff\";\n", "t.conf:1: realm: \"a\\xff\" is not valid UTF-8\n"},
         {R "\n\nworkers = \"four\";\n",
-         "t.conf:4: workers: \"four\" is not a whole number, allowed are 0 to 1024\n"},
+         "t.conf:4: workers: \"four\" is not a whole number, allowed are 0 to 256\n"},
         {R "workers = 1.5;\n",
-         "t.conf:2: workers: 1.5 is not a whole number, allowed are 0 to 1024\n"},
+         "t.conf:2: workers: 1.5 is not a whole number, allowed are 0 to 256\n"},
         {R "workers = true;\n",
-         "t.conf:2: workers: true is not a whole number, allowed are 0 to 1024\n"},
+         "t.conf:2: workers: true is not a whole number, allowed are 0 to 256\n"},
         {R "workers = { };\n",
-         "t.conf:2: workers: { ... } is not a whole number, allowed are 0 to 1024\n"},
-        {R "workers = -1;\n", "t.conf:2: workers: -1 is out of range, allowed are 0 to 1024\n"},
+         "t.conf:2: workers: { ... } is not a whole number, allowed are 0 to 256\n"},
+        {R "workers = -1;\n", "t.conf:2: workers: -1 is out of range, allowed are 0 to 256\n"},
         {R "workers = 99999999999L;\n",
-         "t.conf:2: workers: 99999999999 is out of range, allowed are 0 to 1024\n"},
+         "t.conf:2: workers: 99999999999 is out of range, allowed are 0 to 256\n"},
         {R "log = {\n  level = \"loud\";\n};\n",
          "t.conf:3: log.level: \"loud\": not a level, allowed are \"error\", \"warning\", "
          "\"notice\", \"info\" and \"debug\"\n"},
@@ -331,7 +331,7 @@ static void overrides(void **state)
               "command line: relay: is a group: set one of its keys\n"
               "command line: listen.port: belongs to an entry of a list: set the whole list\n"
               "command line: listen: cannot be parsed, write the value as in the file\n"
-              "command line: workers: \"x\" is not a whole number, allowed are 0 to 1024\n"
+              "command line: workers: \"x\" is not a whole number, allowed are 0 to 256\n"
               "command line: relay.ports: is not a pair of numbers, like [ 49152, 65535 ]\n"
               "command line: auth.timeout: \"\" is not a whole number, allowed are 10 to 60000\n"
               "command line: limits.channels: \"1; x = 2\" is not a whole number, allowed are 1 to "
@@ -446,7 +446,7 @@ static void files_and_includes(void **state)
     write_file(dir, "more.conf", "\n\nworkers = 7777;\n");
     assert_null(conf_load(path, false, NULL, 0, &errors));
     assert_string_equal(errors.text,
-                        "more.conf:3: workers: 7777 is out of range, allowed are 0 to 1024\n");
+                        "more.conf:3: workers: 7777 is out of range, allowed are 0 to 256\n");
     free(errors.text);
 
     // libconfig's scanner would end the process over a folder, and go on for ever over a file that
