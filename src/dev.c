@@ -86,8 +86,9 @@ static void print_urls(const struct conf *conf)
             addr_format_ip(&l->addr, ip);
         if (l->addr.family == ADDR_IPV6)
             continue; // one family is enough to paste
-        printf("%s\"turn:%s:%u?transport=%s\"", comma, ip, l->addr.port,
-               l->transport == CONF_TCP ? "tcp" : "udp");
+        printf("%s\"%s:%s:%u?transport=%s\"", comma,
+               conf_transport_plain(l->transport) ? "turn" : "turns", ip, l->addr.port,
+               conf_transport_stream(l->transport) ? "tcp" : "udp");
         comma = ", ";
     }
 }

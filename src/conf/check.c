@@ -20,7 +20,8 @@ static const config_setting_t *element(const struct loader *l, const char *key, 
 
 static bool listens_clash(const struct conf_listen *a, const struct conf_listen *b)
 {
-    if (a->transport != b->transport || a->addr.port != b->addr.port)
+    if (conf_transport_stream(a->transport) != conf_transport_stream(b->transport) ||
+        a->addr.port != b->addr.port)
         return false;
     return a->any || b->any || addr_equal(&a->addr, &b->addr);
 }
@@ -41,10 +42,39 @@ static void check_listen(struct loader *l)
                 addr_format_ip(&a->addr, what);
             conf_fail(l, element(l, "listen", i), "listen",
                       "%s %s port %u is listened on already, by entry %zu",
-                      a->transport == CONF_UDP ? "udp" : "tcp", what, a->addr.port, j + 1);
+                      conf_transport_stream(a->transport) ? "tcp" : "udp", what, a->addr.port,
+                      j + 1);
             break;
         }
     }
+}
+
+static void check_tls(struct loader *l)
+{
+    const struct conf *c = l->conf;
+    bool certificate = whence(l, "tls.certificate"), key = whence(l, "tls.key");
+
+    if (certificate != key)
+        conf_fail(l, whence(l, certificate ? "tls.certificate" : "tls.key"),
+                  certificate ? "tls.certificate" : "tls.key", "is set without %s",
+                  certificate ? "tls.key" : "tls.certificate");
+    for (size_t i = 0; i < c->listen_count; i++) {
+        const struct conf_listen *a = &c->listen[i];
+        if (conf_transport_secure(a->transport) && !certificate && !key)
+            conf_fail(l, element(l, "listen", i), "listen", "%s needs tls.certificate and tls.key",
+                      conf_transport_name(a->transport));
+        if (a->proxy_protocol && !conf_transport_stream(a->transport))
+            conf_fail(l, element(l, "listen", i), "listen",
+                      "%s cannot have proxy_protocol, allowed are \"tcp\", \"tls\" and \"tcp+tls\"",
+                      conf_transport_name(a->transport));
+    }
+}
+
+static void check_alternate(struct loader *l)
+{
+    if (l->conf->alternate.domain && l->conf->alternate.server_count == 0)
+        conf_fail(l, whence(l, "alternate.domain"), "alternate.domain",
+                  "is set without alternate.servers");
 }
 
 static void check_addresses(struct loader *l)
@@ -192,8 +222,10 @@ void conf_check_whole(struct loader *l)
 {
     check_run_as(l);
     check_listen(l);
+    check_tls(l);
     check_addresses(l);
     check_external(l);
+    check_alternate(l);
     check_strings(l, "auth.stores", l->conf->auth.stores, l->conf->auth.store_count);
     check_users(l);
     check_strings(l, "auth.secrets", l->conf->auth.secrets, l->conf->auth.secret_count);

@@ -12,18 +12,48 @@
 #include "util/addr.h"
 #include "util/log.h"
 
-enum conf_transport { CONF_UDP, CONF_TCP };
+// What a listener speaks. A port of two tells them apart by the first byte (RFC 7983).
+enum conf_transport { CONF_UDP, CONF_TCP, CONF_TLS, CONF_DTLS, CONF_TCP_TLS, CONF_UDP_DTLS };
+
+// Whether clients connect to it; else they send datagrams.
+static inline bool conf_transport_stream(enum conf_transport t)
+{
+    return t == CONF_TCP || t == CONF_TLS || t == CONF_TCP_TLS;
+}
+
+// Whether it takes STUN in the clear.
+static inline bool conf_transport_plain(enum conf_transport t)
+{
+    return t != CONF_TLS && t != CONF_DTLS;
+}
+
+// Whether it takes TLS or DTLS.
+static inline bool conf_transport_secure(enum conf_transport t)
+{
+    return t != CONF_UDP && t != CONF_TCP;
+}
+
+// "udp", "tcp+tls", ...: as it is written in the file.
+const char *conf_transport_name(enum conf_transport t);
+
+enum conf_tls_version { CONF_TLS_1_2, CONF_TLS_1_3 };
 
 struct conf_listen {
     enum conf_transport transport;
-    bool any;         // address "*": every address, IPv4 and IPv6
-    struct addr addr; // with the port; family ADDR_NONE when any (the port is still set)
+    bool any;            // address "*": every address, IPv4 and IPv6
+    struct addr addr;    // with the port; family ADDR_NONE when any (the port is still set)
+    bool proxy_protocol; // every connection begins with a header of the PROXY protocol
 };
 
 struct conf_external { // 1:1 NAT: what is told to clients instead of a relay address
     struct addr relay; // family ADDR_NONE: whichever of the family of external is found at start
                        // (relay.addresses is empty)
     struct addr external;
+};
+
+struct conf_certificate { // PEM files
+    char *certificate;    // the server's first, then its issuers
+    char *key;
 };
 
 struct conf_user {
@@ -43,6 +73,16 @@ struct conf {
     size_t listen_count;
 
     struct {
+        char *certificate, *key; // NULL: no listener needs them
+        struct conf_certificate *additional;
+        size_t additional_count;
+        enum conf_tls_version min_version;
+        char *ciphers;      // of TLS 1.2 and DTLS 1.2
+        char *ciphersuites; // of TLS 1.3
+        char *client_ca;    // NULL: clients need no certificate
+    } tls;
+
+    struct {
         struct addr *addresses; // port 0. Empty: the address of the default route's interface,
                                 // found at start
         size_t address_count;
@@ -51,7 +91,15 @@ struct conf {
         uint16_t port_min, port_max;
         struct addr_range *allow, *deny;
         size_t allow_count, deny_count;
+        bool tcp;      // TCP allocations, RFC 6062
+        bool mobility; // RFC 8016
     } relay;
+
+    struct { // where Allocate requests are sent instead, RFC 8489 10
+        struct addr *servers;
+        size_t server_count;
+        char *domain;
+    } alternate;
 
     struct {
         char **stores;
@@ -78,6 +126,11 @@ struct conf {
         uint32_t tcp_connections;      // of one source IP, per worker
         uint32_t tcp_idle;             // s until a connection without allocation is closed
         uint32_t tcp_backlog;          // bytes queued to a receiver that does not read
+        uint32_t peer_connections;     // of one TCP allocation
+        uint32_t tls_handshakes;       // unfinished, TLS and DTLS together, per worker
+        uint32_t tls_timeout;          // s for a handshake
+        uint32_t dtls_sessions;        // per worker
+        uint64_t user_bps, total_bps;  // bits/s, 0: no limit
     } limits;
 
     struct {

@@ -15,6 +15,8 @@ enum conf_type {
     CONF_STRING, // char *, min and max are bytes
     CONF_CODED,  // a string that a codec turns into the field
     CONF_UINT,   // uint32_t
+    CONF_UINT64, // uint64_t, 0 to INT64_MAX: min and max are not looked at
+    CONF_BOOL,   // bool
     CONF_PORT,   // uint16_t
     CONF_PORTS,  // two uint16_t: [first, last]
 };
@@ -68,12 +70,14 @@ int conf_refuse(const char **why, const char *reason);
 const char *conf_option_allowed(const struct conf_option *o, char *buf, size_t cap);
 
 extern const struct conf_codec conf_codec_transport, conf_codec_listen_address, conf_codec_address,
-    conf_codec_external, conf_codec_range, conf_codec_level, conf_codec_format;
+    conf_codec_external, conf_codec_range, conf_codec_level, conf_codec_format,
+    conf_codec_transport_address, conf_codec_tls_version;
 
 int conf_check_realm(const char *text, const char **why);
 int conf_check_user_key(const char *text, const char **why);
 int conf_check_nonce_key(const char *text, const char **why);
 int conf_check_store(const char *text, const char **why);
 int conf_check_target(const char *text, const char **why);
+int conf_check_domain(const char *text, const char **why);
 
 #endif

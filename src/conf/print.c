@@ -3,6 +3,7 @@
 #include <config.h>
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -82,6 +83,12 @@ static void print_value(FILE *out, const struct conf_option *o, const void *fiel
         break;
     case CONF_UINT:
         fprintf(out, *(const uint32_t *)field > INT32_MAX ? "%uL" : "%u", *(const uint32_t *)field);
+        break;
+    case CONF_UINT64:
+        fprintf(out, "%" PRIu64 "L", *(const uint64_t *)field);
+        break;
+    case CONF_BOOL:
+        fputs(*(const bool *)field ? "true" : "false", out);
         break;
     case CONF_PORT:
         fprintf(out, "%u", *(const uint16_t *)field);
@@ -222,6 +229,8 @@ static void print_type(FILE *out, const struct conf_option *o)
         snprintf(text, sizeof(text), "Allowed are %s.", allowed);
     else if (o->type == CONF_STRING)
         snprintf(text, sizeof(text), "Text, %s.", allowed);
+    else if (o->type == CONF_BOOL)
+        snprintf(text, sizeof(text), "%s.", allowed);
     else
         snprintf(text, sizeof(text), "%s, %s.", o->type == CONF_PORTS ? "Two numbers" : "A number",
                  allowed);

@@ -49,23 +49,48 @@ static void fail_type(struct loader *l, const struct conf_option *o, const confi
                       const char *key)
 {
     char value[96], allowed[160];
-    bool text = o->type == CONF_STRING || o->type == CONF_CODED;
+    const char *wanted = o->type == CONF_BOOL                              ? "switch"
+                         : o->type == CONF_STRING || o->type == CONF_CODED ? "text in quotes"
+                                                                           : "whole number";
     conf_fail(l, s, key, "%s is not a %s, allowed are %s", describe(o, s, value, sizeof(value)),
-              text ? "text in quotes" : "whole number",
-              conf_option_allowed(o, allowed, sizeof(allowed)));
+              wanted, conf_option_allowed(o, allowed, sizeof(allowed)));
+}
+
+static bool read_whole(struct loader *l, const struct conf_option *o, const config_setting_t *s,
+                       const char *key, long long *out)
+{
+    *out = config_setting_get_int64(s);
+    if (config_setting_type(s) == CONFIG_TYPE_INT)
+        *out = config_setting_get_int(s);
+    else if (config_setting_type(s) != CONFIG_TYPE_INT64) {
+        fail_type(l, o, s, key);
+        return false;
+    }
+    return true;
+}
+
+static void read_number64(struct loader *l, const struct conf_option *o, const config_setting_t *s,
+                          const char *key, uint64_t *out)
+{
+    char allowed[64];
+    long long n;
+
+    if (!read_whole(l, o, s, key, &n))
+        return;
+    if (n < 0)
+        conf_fail(l, s, key, "%lld is out of range, allowed are %s", n,
+                  conf_option_allowed(o, allowed, sizeof(allowed)));
+    else
+        *out = (uint64_t)n;
 }
 
 static bool read_number(struct loader *l, const struct conf_option *o, const config_setting_t *s,
                         const char *key, uint32_t *out)
 {
-    long long n = config_setting_get_int64(s);
+    long long n;
 
-    if (config_setting_type(s) == CONFIG_TYPE_INT)
-        n = config_setting_get_int(s);
-    else if (config_setting_type(s) != CONFIG_TYPE_INT64) {
-        fail_type(l, o, s, key);
+    if (!read_whole(l, o, s, key, &n))
         return false;
-    }
     if (n < o->min || n > o->max) {
         conf_fail(l, s, key, "%lld is out of range, allowed are %u to %u", n, o->min, o->max);
         return false;
@@ -149,6 +174,15 @@ static void read_scalar(struct loader *l, const struct conf_option *o, void *fie
     case CONF_UINT:
         if (read_number(l, o, s, key, &number))
             *(uint32_t *)field = number;
+        break;
+    case CONF_UINT64:
+        read_number64(l, o, s, key, field);
+        break;
+    case CONF_BOOL:
+        if (config_setting_type(s) != CONFIG_TYPE_BOOL)
+            fail_type(l, o, s, key);
+        else
+            *(bool *)field = config_setting_get_bool(s);
         break;
     case CONF_PORT:
         if (read_number(l, o, s, key, &number))

@@ -5,6 +5,7 @@
 #include "conf/option.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -42,8 +43,10 @@ const struct conf_option conf_options[] = {
                   "address = \"127.0.0.1\"; },"
                   "  { transport = \"udp\"; address = \"::1\"; }, { transport = \"tcp\"; address = "
                   "\"::1\"; } )"},
-    {"listen.transport", "The transport protocol.", CONF_CODED, IN(conf_listen, transport),
-     .codec = &conf_codec_transport, .required = true},
+    {"listen.transport",
+     "The transport protocol. \"tls\" and \"dtls\" speak nothing else; \"tcp+tls\" and "
+     "\"udp+dtls\" tell by the first byte whether a client speaks in the clear.",
+     CONF_CODED, IN(conf_listen, transport), .codec = &conf_codec_transport, .required = true},
     {"listen.address",
      "The IP address. \"*\" is every address of the host, IPv4 and IPv6; answers leave from the "
      "address that was "
@@ -51,6 +54,39 @@ const struct conf_option conf_options[] = {
      CONF_CODED, .offset = 0, .codec = &conf_codec_listen_address, .value = "\"*\""},
     {"listen.port", "The port.", CONF_PORT, IN(conf_listen, addr.port), .min = 1, .max = 65535,
      .value = "3478"},
+    {"listen.proxy_protocol",
+     "Whether a load balancer stands in front that begins each connection with a header of the "
+     "PROXY protocol, version 1 or 2. Then it is required, and the client's address is taken from "
+     "it: nobody else may reach that port. TCP and TLS only.",
+     CONF_BOOL, IN(conf_listen, proxy_protocol), .value = "false"},
+
+    {"tls", "Certificates and ciphers of TLS and DTLS.", CONF_GROUP},
+    {"tls.certificate",
+     "A PEM file: the server's certificate, then those of its issuers. Read at start and at each "
+     "reload.",
+     CONF_STRING, AT(tls.certificate), .min = 1, .max = 1023},
+    {"tls.key", "The PEM file of its private key.", CONF_STRING, AT(tls.key), .min = 1,
+     .max = 1023},
+    {"tls.additional",
+     "More certificates. A client that names the server it wants gets the first that is for that "
+     "name, others the one above.",
+     CONF_GROUPS, LIST(tls.additional, tls.additional_count, 100), .value = "( )"},
+    {"tls.additional.certificate", "As tls.certificate.", CONF_STRING,
+     IN(conf_certificate, certificate), .min = 1, .max = 1023, .required = true},
+    {"tls.additional.key", "As tls.key.", CONF_STRING, IN(conf_certificate, key), .min = 1,
+     .max = 1023, .required = true},
+    {"tls.min_version", "The oldest version of TLS. DTLS is always 1.2.", CONF_CODED,
+     AT(tls.min_version), .codec = &conf_codec_tls_version, .value = "\"1.2\""},
+    {"tls.ciphers", "The ciphers of TLS 1.2 and DTLS 1.2, in the notation of openssl-ciphers(1).",
+     CONF_STRING, AT(tls.ciphers), .min = 1, .max = 1023,
+     .value = "\"ECDHE+AESGCM:ECDHE+CHACHA20\""},
+    {"tls.ciphersuites", "The cipher suites of TLS 1.3.", CONF_STRING, AT(tls.ciphersuites),
+     .min = 1, .max = 1023,
+     .value = "\"TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256\""},
+    {"tls.client_ca",
+     "A PEM file of certificate authorities. If set, a client has to show a certificate that one "
+     "of them signed.",
+     CONF_STRING, AT(tls.client_ca), .min = 1, .max = 1023},
 
     {"relay", "The addresses that peers see, and the peers that may be reached.", CONF_GROUP},
     {"relay.addresses",
@@ -76,6 +112,22 @@ const struct conf_option conf_options[] = {
     {"relay.deny", "Peers to be refused, on top of the built-in refusals. Wins over allow.",
      CONF_CODED, LIST(relay.deny, relay.deny_count, 4096), .codec = &conf_codec_range,
      .value = "[ ]"},
+    {"relay.tcp", "Whether clients may have TCP connections to and from peers relayed (RFC 6062).",
+     CONF_BOOL, AT(relay.tcp), .value = "true"},
+    {"relay.mobility",
+     "Whether a client may take its allocation along to another address (RFC 8016).", CONF_BOOL,
+     AT(relay.mobility), .value = "true"},
+
+    {"alternate", "Where clients are sent that ask for an allocation.", CONF_GROUP},
+    {"alternate.servers",
+     "If set, Allocate requests are answered with 300 (Try Alternate) and one of these, in turn, "
+     "of the family that the client used.",
+     CONF_CODED, LIST(alternate.servers, alternate.server_count, 64),
+     .codec = &conf_codec_transport_address, .value = "[ ]"},
+    {"alternate.domain",
+     "The name that the certificates of these servers are for, when it is not the one of this "
+     "server.",
+     CONF_STRING, AT(alternate.domain), .min = 1, .max = 255, .check = conf_check_domain},
 
     {"auth", "Who may relay. Every allocation needs a user.", CONF_GROUP},
     {"auth.stores",
@@ -162,6 +214,21 @@ const struct conf_option conf_options[] = {
      "Bytes that are queued for a TCP client that does not read; beyond that data is dropped.",
      CONF_UINT, AT(limits.tcp_backlog), .min = 4096, .max = 1 << 30, .value = "262144"},
 
+    {"limits.peer_connections", "Connections to and from peers of one TCP allocation.", CONF_UINT,
+     AT(limits.peer_connections), .min = 1, .max = 65536, .value = "64"},
+    {"limits.tls_handshakes", "Unfinished TLS and DTLS handshakes of each worker.", CONF_UINT,
+     AT(limits.tls_handshakes), .min = 1, .max = 1000000, .value = "1000"},
+    {"limits.tls_timeout", "Seconds until an unfinished handshake is given up.", CONF_UINT,
+     AT(limits.tls_timeout), .min = 1, .max = 3600, .value = "10"},
+    {"limits.dtls_sessions", "DTLS sessions of each worker.", CONF_UINT, AT(limits.dtls_sessions),
+     .min = 1, .max = 10000000, .value = "100000"},
+    {"limits.user_bps",
+     "Bits per second that one user may relay, both directions together. 0: no limit.", CONF_UINT64,
+     AT(limits.user_bps), .value = "0L"},
+    {"limits.total_bps",
+     "Bits per second that the whole server relays, both directions together. 0: no limit.",
+     CONF_UINT64, AT(limits.total_bps), .value = "0L"},
+
     {"log", "What is written where.", CONF_GROUP},
     {"log.level", "The least important messages to write.", CONF_CODED, AT(log.level),
      .codec = &conf_codec_level, .value = "\"info\""},
@@ -210,6 +277,10 @@ const char *conf_option_allowed(const struct conf_option *o, char *buf, size_t c
         snprintf(buf, cap, "%u characters", o->min);
     else if (o->type == CONF_STRING)
         snprintf(buf, cap, "%u to %u bytes", o->min, o->max);
+    else if (o->type == CONF_BOOL)
+        snprintf(buf, cap, "true and false");
+    else if (o->type == CONF_UINT64)
+        snprintf(buf, cap, "0 to %" PRId64, INT64_MAX);
     else
         snprintf(buf, cap, "%u to %u", o->min, o->max);
     return buf;

@@ -2,6 +2,7 @@
 // The values that are written as text: parsing, formatting, checks.
 #include <config.h>
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,25 +17,34 @@ int conf_refuse(const char **why, const char *reason)
     return -EINVAL;
 }
 
+static const char *const transports[] = {
+    [CONF_UDP] = "udp",   [CONF_TCP] = "tcp",         [CONF_TLS] = "tls",
+    [CONF_DTLS] = "dtls", [CONF_TCP_TLS] = "tcp+tls", [CONF_UDP_DTLS] = "udp+dtls"};
+
+const char *conf_transport_name(enum conf_transport t)
+{
+    return transports[t];
+}
+
 static int transport_parse(void *out, const char *text, const char **why)
 {
-    enum conf_transport *t = out;
-    if (strcmp(text, "udp") == 0)
-        *t = CONF_UDP;
-    else if (strcmp(text, "tcp") == 0)
-        *t = CONF_TCP;
-    else
-        return conf_refuse(why, "not a transport");
-    return 0;
+    for (size_t i = 0; i < sizeof(transports) / sizeof(transports[0]); i++) {
+        if (strcmp(text, transports[i]) == 0) {
+            *(enum conf_transport *)out = (enum conf_transport)i;
+            return 0;
+        }
+    }
+    return conf_refuse(why, "not a transport");
 }
 
 static void transport_format(const void *value, char *buf, size_t cap)
 {
-    snprintf(buf, cap, "%s", *(const enum conf_transport *)value == CONF_TCP ? "tcp" : "udp");
+    snprintf(buf, cap, "%s", transports[*(const enum conf_transport *)value]);
 }
 
-const struct conf_codec conf_codec_transport = {"\"udp\" and \"tcp\"", transport_parse,
-                                                transport_format};
+const struct conf_codec conf_codec_transport = {
+    "\"udp\", \"tcp\", \"tls\", \"dtls\", \"tcp+tls\" and \"udp+dtls\"", transport_parse,
+    transport_format};
 
 static int listen_address_parse(void *out, const char *text, const char **why)
 {
@@ -86,6 +96,26 @@ static void address_format(const void *value, char *buf, size_t cap)
 
 const struct conf_codec conf_codec_address = {"IPv4 and IPv6 addresses of this host", address_parse,
                                               address_format};
+
+static int transport_address_parse(void *out, const char *text, const char **why)
+{
+    struct addr a;
+    if (addr_parse(&a, text) < 0 || a.port == 0)
+        return conf_refuse(why, "not a numeric IP address with a port");
+    if (addr_is_any(&a) || is_multicast(&a))
+        return conf_refuse(why, "not an address that clients can be told");
+    memcpy(out, &a, sizeof(a));
+    return 0;
+}
+
+static void transport_address_format(const void *value, char *buf, size_t cap)
+{
+    char text[ADDR_STRLEN];
+    snprintf(buf, cap, "%s", addr_format(value, text));
+}
+
+const struct conf_codec conf_codec_transport_address = {
+    "address:port and [IPv6 address]:port", transport_address_parse, transport_address_format};
 
 static int external_parse(void *out, const char *text, const char **why)
 {
@@ -206,6 +236,26 @@ static void format_format(const void *value, char *buf, size_t cap)
 
 const struct conf_codec conf_codec_format = {"\"text\" and \"json\"", format_parse, format_format};
 
+static int tls_version_parse(void *out, const char *text, const char **why)
+{
+    enum conf_tls_version *v = out;
+    if (strcmp(text, "1.2") == 0)
+        *v = CONF_TLS_1_2;
+    else if (strcmp(text, "1.3") == 0)
+        *v = CONF_TLS_1_3;
+    else
+        return conf_refuse(why, "not a version");
+    return 0;
+}
+
+static void tls_version_format(const void *value, char *buf, size_t cap)
+{
+    snprintf(buf, cap, "%s", *(const enum conf_tls_version *)value == CONF_TLS_1_3 ? "1.3" : "1.2");
+}
+
+const struct conf_codec conf_codec_tls_version = {"\"1.2\" and \"1.3\"", tls_version_parse,
+                                                  tls_version_format};
+
 // It stands between quotes in the attribute's grammar (RFC 8489 14.9: qdtext).
 int conf_check_realm(const char *text, const char **why)
 {
@@ -243,6 +293,16 @@ int conf_check_store(const char *text, const char **why)
     if (scheme == 0 || text[scheme] != ':' || !text[scheme + 1])
         return conf_refuse(why, "is not a URI like \"sqlite:/path\" or \"redis://host:port/db\"");
     return store_check ? store_check(text, why) : 0;
+}
+
+// Of what a certificate can name (RFC 8489 14.16).
+int conf_check_domain(const char *text, const char **why)
+{
+    for (const char *p = text; *p; p++) {
+        if (!isalnum((unsigned char)*p) && *p != '-' && *p != '.')
+            return conf_refuse(why, "is not a domain name");
+    }
+    return *text == '.' || *text == '-' ? conf_refuse(why, "is not a domain name") : 0;
 }
 
 int conf_check_target(const char *text, const char **why)

@@ -85,11 +85,12 @@ static const char *host_of(const struct ctl *c, const struct conf_listen *l,
     return buf;
 }
 
-static void append_url(const struct ctl *c, json_t *urls, const struct conf_listen *l)
+static void append_url(const struct ctl *c, json_t *urls, const struct conf_listen *l,
+                       const char *scheme)
 {
     char host[ADDR_STRLEN + 2];
-    json_t *url = json_sprintf("turn:%s:%u?transport=%s", host_of(c, l, host), l->addr.port,
-                               l->transport == CONF_TCP ? "tcp" : "udp");
+    json_t *url = json_sprintf("%s:%s:%u?transport=%s", scheme, host_of(c, l, host), l->addr.port,
+                               conf_transport_stream(l->transport) ? "tcp" : "udp");
     size_t i;
     json_t *other;
 
@@ -113,8 +114,14 @@ static json_t *make_urls(const struct ctl *c)
     size_t n = c->conf ? c->conf->listen_count : 2;
     json_t *urls = json_array();
 
-    for (size_t i = 0; i < n; i++)
-        append_url(c, urls, &listen[i]);
+    for (size_t i = 0; i < n; i++) {
+        const struct conf_listen *l = &listen[i];
+        if (conf_transport_plain(l->transport))
+            append_url(c, urls, l, "turn");
+        // No browser speaks TURN over DTLS, and some refuse a list that names it.
+        if (conf_transport_secure(l->transport) && conf_transport_stream(l->transport))
+            append_url(c, urls, l, "turns");
+    }
     return urls;
 }
 

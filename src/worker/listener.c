@@ -117,8 +117,8 @@ static int open_one(struct worker *w, enum conf_transport transport, const struc
     l->worker = w;
     l->fd = l->udp.fd = -1;
     // Only the first worker can tell a stranger's socket from its fellows'.
-    int err = w->index == 0 ? host_probe(local, transport == CONF_TCP) : 0;
-    if (!err && transport == CONF_UDP) {
+    int err = w->index == 0 ? host_probe(local, conf_transport_stream(transport)) : 0;
+    if (!err && !conf_transport_stream(transport)) {
         err = udp_open(&l->udp, local, UDP_REUSEPORT | UDP_BIG_BUFFERS);
     } else if (!err) {
         l->fd = host_listen(local);
@@ -138,7 +138,7 @@ int listeners_open(struct worker *w, struct addr *where, bool *stream)
     const struct conf *c = w->snapshot->conf;
     for (size_t i = 0; i < c->listen_count; i++) {
         const struct conf_listen *cl = &c->listen[i];
-        *stream = cl->transport == CONF_TCP;
+        *stream = conf_transport_stream(cl->transport);
         *where = cl->addr;
         if (cl->any)
             *where = (struct addr){.family = ADDR_IPV4, .port = cl->addr.port};

@@ -117,6 +117,7 @@ static const char *fixed_difference(const struct conf *a, const struct conf *b)
     for (size_t i = 0; i < a->listen_count; i++)
         if (a->listen[i].transport != b->listen[i].transport ||
             a->listen[i].any != b->listen[i].any ||
+            a->listen[i].proxy_protocol != b->listen[i].proxy_protocol ||
             !addr_equal(&a->listen[i].addr, &b->listen[i].addr))
             return "listen";
     return NULL;

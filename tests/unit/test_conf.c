@@ -145,8 +145,8 @@ static void listeners(void **state)
         {R "listen = ( 5 );\n", "t.conf:2: listen[0]: is not a group in { }\n"},
         {R "listen = (\n  { port = 3478; }\n);\n", "t.conf:3: listen[0].transport: is missing\n"},
         {R "listen = ( { transport = \"sctp\"; } );\n",
-         "t.conf:2: listen[0].transport: \"sctp\": not a transport, allowed are \"udp\" and "
-         "\"tcp\"\n"},
+         "t.conf:2: listen[0].transport: \"sctp\": not a transport, allowed are \"udp\", "
+         "\"tcp\", \"tls\", \"dtls\", \"tcp+tls\" and \"udp+dtls\"\n"},
         {R "listen = ( { transport = \"udp\"; address = \"host.example\";\n port = 65536; } );\n",
          "t.conf:2: listen[0].address: \"host.example\": not a numeric IP address, allowed are "
          "\"*\", IPv4 and IPv6 addresses\n"
@@ -158,6 +158,50 @@ static void listeners(void **state)
         {R "listen = (\n { transport = \"udp\"; },\n { transport = \"udp\"; address = "
            "\"192.0.2.1\"; } );\n",
          "t.conf:4: listen: udp 192.0.2.1 port 3478 is listened on already, by entry 1\n"},
+        {R "tls = { certificate = \"c.pem\"; key = \"k.pem\"; };\n"
+           "listen = ( { transport = \"tcp\"; },\n { transport = \"tcp+tls\"; } );\n",
+         "t.conf:4: listen: tcp * port 3478 is listened on already, by entry 1\n"},
+        {R "listen = (\n { transport = \"udp\"; proxy_protocol = true; } );\n",
+         "t.conf:3: listen: udp cannot have proxy_protocol, allowed are \"tcp\", \"tls\" and "
+         "\"tcp+tls\"\n"},
+        {R "listen = (\n { transport = \"tcp\"; proxy_protocol = 1; } );\n",
+         "t.conf:3: listen[0].proxy_protocol: 1 is not a switch, allowed are true and false\n"},
+    };
+    CHECK_ALL(m);
+}
+
+static void tls(void **state)
+{
+    static const struct mistake m[] = {
+        {R "listen = (\n { transport = \"tls\"; } );\n",
+         "t.conf:3: listen: tls needs tls.certificate and tls.key\n"},
+        {R "tls = {\n certificate = \"c.pem\"; };\nlisten = ( { transport = \"udp+dtls\"; } );\n",
+         "t.conf:3: tls.certificate: is set without tls.key\n"},
+        {R "tls = {\n key = \"k.pem\"; };\n",
+         "t.conf:3: tls.key: is set without tls.certificate\n"},
+        {R "tls = { min_version = \"1.1\"; };\n",
+         "t.conf:2: tls.min_version: \"1.1\": not a version, allowed are \"1.2\" and \"1.3\"\n"},
+        {R "tls = { additional = ( { key = \"k.pem\"; } ); };\n",
+         "t.conf:2: tls.additional[0].certificate: is missing\n"},
+    };
+    CHECK_ALL(m);
+}
+
+static void alternate(void **state)
+{
+    static const struct mistake m[] = {
+        {R "alternate = { servers = [ \"192.0.2.1\" ]; };\n",
+         "t.conf:2: alternate.servers[0]: \"192.0.2.1\": not a numeric IP address with a port, "
+         "allowed are address:port and [IPv6 address]:port\n"},
+        {R "alternate = { domain = \"b.example\"; };\n",
+         "t.conf:2: alternate.domain: is set without alternate.servers\n"},
+        {R "alternate = { servers = [ \"192.0.2.1:1\" ]; domain = \"b c\"; };\n",
+         "t.conf:2: alternate.domain: \"b c\" is not a domain name\n"},
+        {R "limits = { user_bps = -1; };\n",
+         "t.conf:2: limits.user_bps: -1 is out of range, allowed are 0 to 9223372036854775807\n"},
+        {R "limits = { total_bps = \"1M\"; };\n",
+         "t.conf:2: limits.total_bps: \"1M\" is not a whole number, allowed are 0 to "
+         "9223372036854775807\n"},
     };
     CHECK_ALL(m);
 }
@@ -497,6 +541,8 @@ int main(void)
         cmocka_unit_test(keys),
         cmocka_unit_test(types_and_ranges),
         cmocka_unit_test(listeners),
+        cmocka_unit_test(tls),
+        cmocka_unit_test(alternate),
         cmocka_unit_test(relaying),
         cmocka_unit_test(users_and_stores),
         cmocka_unit_test(store_check_is_asked),
