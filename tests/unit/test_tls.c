@@ -1,0 +1,409 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Certificates are made here, in a folder of its own; handshakes go through a pair of memory BIOs.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "net/tls.h"
+
+static char folder[] = "/tmp/turnpike-tls-XXXXXX";
+static char paths[16][96];
+static unsigned path_count;
+
+// A path in the folder, valid for the whole run.
+static const char *path(const char *name)
+{
+    for (unsigned i = 0; i < path_count; i++)
+        if (!strcmp(strrchr(paths[i], '/') + 1, name))
+            return paths[i];
+    assert_true(path_count < 16);
+    snprintf(paths[path_count], sizeof paths[0], "%s/%s", folder, name);
+    return paths[path_count++];
+}
+
+static void write_file(const char *name, const char *text)
+{
+    FILE *f = fopen(path(name), "w");
+    assert_non_null(f);
+    fputs(text, f);
+    fclose(f);
+}
+
+static void extend(X509 *x, int nid, const char *value)
+{
+    X509V3_CTX ctx;
+    X509V3_set_ctx_nodb(&ctx);
+    X509V3_set_ctx(&ctx, x, x, NULL, NULL, 0);
+    X509_EXTENSION *e = X509V3_EXT_conf_nid(NULL, &ctx, nid, value);
+    assert_non_null(e);
+    X509_add_ext(x, e, -1);
+    X509_EXTENSION_free(e);
+}
+
+// <name>.crt and <name>.key: self-signed, for these names ("DNS:a.example,DNS:..."), good from now
+// + begin to now + end seconds.
+static void make_certificate(const char *name, const char *names, long begin, long end)
+{
+    char file[32];
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    X509 *x = X509_new();
+    assert_true(key && x);
+    X509_set_version(x, 2);
+    ASN1_INTEGER_set(X509_get_serialNumber(x), 1);
+    X509_gmtime_adj(X509_getm_notBefore(x), begin);
+    X509_gmtime_adj(X509_getm_notAfter(x), end);
+    X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_ASC,
+                               (const unsigned char *)name, -1, -1, 0);
+    X509_set_issuer_name(x, X509_get_subject_name(x));
+    X509_set_pubkey(x, key);
+    extend(x, NID_subject_alt_name, names);
+    extend(x, NID_basic_constraints, "CA:TRUE");
+    assert_true(X509_sign(x, key, EVP_sha256()));
+    snprintf(file, sizeof file, "%s.crt", name);
+    FILE *f = fopen(path(file), "w");
+    assert_true(f && PEM_write_X509(f, x));
+    fclose(f);
+    snprintf(file, sizeof file, "%s.key", name);
+    f = fopen(path(file), "w");
+    assert_true(f && PEM_write_PrivateKey(f, key, NULL, NULL, 0, NULL, NULL));
+    fclose(f);
+    X509_free(x);
+    EVP_PKEY_free(key);
+}
+
+static void write_locked_key(const char *name)
+{
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    FILE *f = fopen(path(name), "w");
+    assert_true(f && PEM_write_PrivateKey(f, key, EVP_aes_128_cbc(), (const unsigned char *)"pw", 2,
+                                          NULL, NULL));
+    fclose(f);
+    EVP_PKEY_free(key);
+}
+
+static int setup(void **state)
+{
+    assert_non_null(mkdtemp(folder));
+    make_certificate("main", "DNS:turn.example.org", -3600, 86400);
+    make_certificate("other", "DNS:other.example,DNS:*.wild.example", -3600, 86400);
+    make_certificate("old", "DNS:old.example", -7200, -3600);
+    write_file("empty.pem", "nothing here\n");
+    write_file("damaged.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+    write_locked_key("locked.key");
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    for (unsigned i = 0; i < path_count; i++)
+        unlink(paths[i]);
+    rmdir(folder);
+    return 0;
+}
+
+static struct tls_config sound(void)
+{
+    return (struct tls_config){.main = {path("main.crt"), path("main.key")}};
+}
+
+static struct tls_context *make(const struct tls_config *c)
+{
+    struct tls_context *t = NULL;
+    char why[TLS_WHY_MAX];
+    if (tls_context_new(&t, c, why))
+        fail_msg("%s", why);
+    return t;
+}
+
+// An @ in want stands for the folder.
+static void refused(const struct tls_config *c, const char *want)
+{
+    struct tls_context *t = NULL;
+    char why[TLS_WHY_MAX], text[TLS_WHY_MAX];
+    assert_int_equal(tls_context_new(&t, c, why), -EINVAL);
+    assert_null(t);
+    const char *at = strchr(want, '@');
+    snprintf(text, sizeof text, "%.*s%s%s", at ? (int)(at - want) : 0, want, at ? folder : "",
+             at ? at + 1 : want);
+    assert_string_equal(why, text);
+    assert_int_equal(ERR_peek_error(), 0);
+}
+
+// --- handshakes ---
+
+struct ends {
+    SSL_CTX *client_ctx;
+    SSL *client, *server;
+    bool done;
+};
+
+static void settle(struct ends *e)
+{
+    int c = 0, s = 0;
+    for (int i = 0; i < 20 && (c != 1 || s != 1); i++) {
+        c = SSL_do_handshake(e->client);
+        s = SSL_do_handshake(e->server);
+    }
+    e->done = c == 1 && s == 1;
+}
+
+// A client of that version that asks for a name (or NULL) and offers these protocols, in wire form.
+static struct ends begin(SSL *server, int version, const char *name, const char *alpn)
+{
+    struct ends e = {.client_ctx = SSL_CTX_new(TLS_client_method()), .server = server};
+    BIO *a, *b;
+    e.client = SSL_new(e.client_ctx);
+    SSL_set_connect_state(e.client);
+    SSL_set_min_proto_version(e.client, version);
+    SSL_set_max_proto_version(e.client, version);
+    if (name)
+        SSL_set_tlsext_host_name(e.client, name);
+    if (alpn)
+        SSL_set_alpn_protos(e.client, (const unsigned char *)alpn, (unsigned)strlen(alpn));
+    assert_int_equal(BIO_new_bio_pair(&a, 0, &b, 0), 1);
+    SSL_set_bio(e.client, a, a);
+    SSL_set_bio(e.server, b, b);
+    return e;
+}
+
+static void end(struct ends *e)
+{
+    SSL_free(e->client);
+    SSL_free(e->server);
+    SSL_CTX_free(e->client_ctx);
+    ERR_clear_error();
+}
+
+static void served_as(const struct tls_context *t, const char *name, const char *want)
+{
+    struct ends e = begin(tls_context_stream(t), TLS1_3_VERSION, name, NULL);
+    char common_name[64] = "";
+    settle(&e);
+    assert_true(e.done);
+    X509_NAME *subject = X509_get_subject_name(SSL_get0_peer_certificate(e.client));
+    X509_NAME_get_text_by_NID(subject, NID_commonName, common_name, sizeof common_name);
+    assert_string_equal(common_name, want);
+    end(&e);
+}
+
+// --- tests ---
+
+static void bad_files(void **state)
+{
+    struct tls_config c = sound();
+    c.main.certificate = path("none.crt");
+    refused(&c, "tls.certificate: cannot read @/none.crt: No such file or directory");
+    c.main.certificate = path("empty.pem");
+    refused(&c, "tls.certificate: @/empty.pem: there is no certificate in PEM form in it");
+    c.main.certificate = path("main.key");
+    refused(&c, "tls.certificate: @/main.key: there is no certificate in PEM form in it");
+    c = sound();
+    c.main.key = path("none.key");
+    refused(&c, "tls.key: cannot read @/none.key: No such file or directory");
+    c.main.key = path("main.crt");
+    refused(&c, "tls.key: @/main.crt: there is no private key in PEM form in it");
+    c.main.key = path("other.key");
+    refused(&c, "tls.key: @/other.key: the key does not belong to the certificate");
+    c.main.key = path("locked.key");
+    refused(&c, "tls.key: @/locked.key: the key has a pass phrase, and nobody to type it; store "
+                "it without one");
+    c = sound();
+    c.client_ca = path("none.pem");
+    refused(&c, "tls.client_ca: cannot read @/none.pem: No such file or directory");
+    c.client_ca = path("empty.pem");
+    refused(&c, "tls.client_ca: @/empty.pem: there is no certificate in PEM form in it");
+}
+
+static void damaged_files(void **state)
+{
+    struct tls_config c = sound();
+    struct tls_context *t = NULL;
+    char why[TLS_WHY_MAX];
+    c.main.certificate = path("damaged.pem");
+    assert_int_equal(tls_context_new(&t, &c, why), -EINVAL); // the rest is OpenSSL's wording
+    assert_non_null(strstr(why, "tls.certificate: "));
+    assert_non_null(strstr(why, "/damaged.pem: "));
+    c = sound();
+    c.client_ca = path("damaged.pem");
+    assert_int_equal(tls_context_new(&t, &c, why), -EINVAL);
+    assert_non_null(strstr(why, "tls.client_ca: "));
+}
+
+static void bad_additional(void **state)
+{
+    struct tls_config c = sound();
+    struct tls_pair more[] = {{path("other.crt"), path("other.key")},
+                              {path("old.crt"), path("other.key")}};
+    c.additional = more;
+    c.additional_count = 2;
+    refused(&c, "tls.additional[1].key: @/other.key: the key does not belong to the certificate");
+}
+
+static void bad_algorithms(void **state)
+{
+    struct tls_config c = sound();
+    c.ciphers = "NONSENSE";
+    refused(&c, "tls.ciphers: \"NONSENSE\": no cipher match");
+    c = sound();
+    c.ciphersuites = "TLS_NONE";
+    refused(&c, "tls.ciphersuites: \"TLS_NONE\": no cipher match");
+    c = sound();
+    c.groups = "P-1";
+    refused(&c, "tls.groups: \"P-1\": OpenSSL does not know it");
+}
+
+static void expired_certificate_is_taken(void **state)
+{
+    struct tls_config c = sound();
+    c.main = (struct tls_pair){path("old.crt"), path("old.key")};
+    tls_context_free(make(&c));
+}
+
+static void certificate_by_name(void **state)
+{
+    struct tls_config c = sound();
+    struct tls_pair more[] = {{path("old.crt"), path("old.key")},
+                              {path("other.crt"), path("other.key")}};
+    c.additional = more;
+    c.additional_count = 2;
+    struct tls_context *t = make(&c);
+    served_as(t, NULL, "main");
+    served_as(t, "turn.example.org", "main");
+    served_as(t, "other.example", "other");
+    served_as(t, "OTHER.example", "other");
+    served_as(t, "a.wild.example", "other");
+    served_as(t, "a.b.wild.example", "main");
+    served_as(t, "old.example", "old");
+    served_as(t, "unknown.example", "main");
+    tls_context_free(t);
+}
+
+// A reload frees the context while handshakes go on.
+static void context_freed_early(void **state)
+{
+    struct tls_config c = sound();
+    struct tls_pair more = {path("other.crt"), path("other.key")};
+    c.additional = &more;
+    c.additional_count = 1;
+    struct tls_context *t = make(&c);
+    struct ends e = begin(tls_context_stream(t), TLS1_2_VERSION, "other.example", NULL);
+    tls_context_free(t);
+    settle(&e);
+    assert_true(e.done);
+    end(&e);
+}
+
+static void application_protocols(void **state)
+{
+    static const struct {
+        const char *offer, *want;
+    } cases[] = {
+        {NULL, ""},
+        {"\x09stun.turn", "stun.turn"},
+        {"\x12stun.nat-discovery", "stun.nat-discovery"},
+        {"\x12stun.nat-discovery\x09stun.turn", "stun.turn"},
+        {"\x02h2\x09stun.turn", "stun.turn"},
+        {"\x02h2\x08http/1.1", ""},
+    };
+    struct tls_config c = sound();
+    struct tls_context *t = make(&c);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
+            struct ends e = begin(tls_context_stream(t), version, NULL, cases[i].offer);
+            const unsigned char *got;
+            unsigned len;
+            settle(&e);
+            assert_true(e.done);
+            SSL_get0_alpn_selected(e.client, &got, &len);
+            assert_int_equal(len, strlen(cases[i].want));
+            assert_memory_equal(got, cases[i].want, len);
+            end(&e);
+        }
+    }
+    tls_context_free(t);
+}
+
+static void versions_and_ciphers(void **state)
+{
+    struct tls_config c = sound();
+    struct tls_context *t = make(&c);
+    struct ends e = begin(tls_context_stream(t), TLS1_1_VERSION, NULL, NULL);
+    SSL_set_cipher_list(e.client, "ALL:@SECLEVEL=0");
+    settle(&e);
+    assert_false(e.done);
+    end(&e);
+    e = begin(tls_context_stream(t), TLS1_2_VERSION, NULL, NULL);
+    SSL_set_cipher_list(e.client, "ECDHE-ECDSA-AES128-SHA256"); // no AEAD
+    settle(&e);
+    assert_false(e.done);
+    end(&e);
+    tls_context_free(t);
+
+    c.only_1_3 = true;
+    t = make(&c);
+    e = begin(tls_context_stream(t), TLS1_2_VERSION, NULL, NULL);
+    char text[128];
+    int ret = 0;
+    SSL_do_handshake(e.client);
+    ret = SSL_do_handshake(e.server);
+    assert_int_equal(SSL_get_error(e.server, ret), SSL_ERROR_SSL);
+    assert_string_equal(tls_error_text(e.server, text, sizeof text), "unsupported protocol");
+    assert_int_equal(ERR_peek_error(), 0);
+    end(&e);
+    tls_context_free(t);
+}
+
+static void client_certificates(void **state)
+{
+    struct tls_config c = sound();
+    c.client_ca = path("other.crt");
+    struct tls_context *t = make(&c);
+    static const struct {
+        const char *certificate, *key;
+        bool good;
+    } cases[] = {{NULL, NULL, false},
+                 {"main.crt", "main.key", false}, // signed by someone else
+                 {"other.crt", "other.key", true}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct ends e = begin(tls_context_stream(t), TLS1_2_VERSION, NULL, NULL);
+        if (cases[i].key) {
+            assert_int_equal(
+                SSL_use_certificate_file(e.client, path(cases[i].certificate), SSL_FILETYPE_PEM),
+                1);
+            assert_int_equal(
+                SSL_use_PrivateKey_file(e.client, path(cases[i].key), SSL_FILETYPE_PEM), 1);
+        }
+        settle(&e);
+        assert_int_equal(e.done, cases[i].good);
+        end(&e);
+    }
+    tls_context_free(t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bad_files),
+        cmocka_unit_test(damaged_files),
+        cmocka_unit_test(bad_additional),
+        cmocka_unit_test(bad_algorithms),
+        cmocka_unit_test(expired_certificate_is_taken),
+        cmocka_unit_test(certificate_by_name),
+        cmocka_unit_test(context_freed_early),
+        cmocka_unit_test(application_protocols),
+        cmocka_unit_test(versions_and_ciphers),
+        cmocka_unit_test(client_certificates),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
