@@ -140,7 +140,7 @@ enum auth_step auth_finish(const struct auth_config *cfg, const struct stun_msg 
         memcpy(grant->key, rec->keys[i].md5, grant->key_len);
     }
     grant->integrity256 = req->answer256;
-    grant->user = rec->user;
+    memcpy(grant->user, rec->user, rec->user_len);
     grant->user_len = rec->user_len;
     grant->max_allocations = rec->max_allocations;
     grant->max_bps = rec->max_bps;

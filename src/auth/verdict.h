@@ -38,7 +38,7 @@ struct auth_grant {
     uint8_t key[STUN_KEY_SHA256_LEN];
     size_t key_len;
     bool integrity256;
-    const uint8_t *user; // of the record: valid as long as that is
+    uint8_t user[AUTH_USER_MAX];
     size_t user_len;
     uint32_t max_allocations;
     uint64_t max_bps;

@@ -106,33 +106,41 @@ bool turn_peer_allowed(struct turn_request *r, const struct addr *peer)
     return false;
 }
 
-// The answer of the store, when the request comes the second time.
-struct store_answer {
+// What is known already when a request comes the second time: the answer of the store, or that
+// another worker found it authentic.
+struct second_time {
+    const struct auth_grant *grant;
     enum store_status status;
     const struct auth_record *record;
 };
 
-static enum auth_step authenticate(struct turn_request *r, const struct store_answer *answer,
+static enum auth_step authenticate(struct turn_request *r, const struct second_time *known,
                                    struct auth_reject *reject)
 {
     const struct auth_config *cfg = r->server->cfg->auth;
     const struct turn_input *in = r->in;
     struct auth_request req;
+
+    if (known && known->grant) {
+        r->grant = *known->grant;
+        r->authenticated = true;
+        return AUTH_OK;
+    }
     enum auth_step step = auth_begin(cfg, &r->msg, &in->tuple->client, in->unix_time, &req, reject);
 
     if (step != AUTH_LOOKUP)
         return step;
-    if (!answer) {
+    if (!known) {
         r->out->query = req.query;
         return AUTH_LOOKUP;
     }
-    step = auth_finish(cfg, &r->msg, &req, answer->status, answer->record, in->unix_time, &r->grant,
+    step = auth_finish(cfg, &r->msg, &req, known->status, known->record, in->unix_time, &r->grant,
                        reject);
     r->authenticated = step == AUTH_OK;
     return step;
 }
 
-static enum turn_action handle_request(struct turn_request *r, const struct store_answer *answer)
+static enum turn_action handle_request(struct turn_request *r, const struct second_time *known)
 {
     const struct method *m = NULL;
     struct auth_reject reject;
@@ -149,7 +157,7 @@ static enum turn_action handle_request(struct turn_request *r, const struct stor
         return reply_error(r, 400);
     // RFC 8489 6.3: first the authentication mechanism's checks ...
     if (m->authenticated) {
-        switch (authenticate(r, answer, &reject)) {
+        switch (authenticate(r, known, &reject)) {
         case AUTH_OK:
             break;
         case AUTH_LOOKUP:
@@ -178,7 +186,7 @@ static enum turn_action handle_indication(struct turn_request *r)
 }
 
 static enum turn_action process(struct turn_server *s, const struct turn_input *in,
-                                const struct store_answer *answer, struct turn_output *out)
+                                const struct second_time *known, struct turn_output *out)
 {
     struct turn_request r = {.server = s, .in = in, .out = out};
     enum stun_parse parse = stun_parse(&r.msg, in->data, in->len);
@@ -194,7 +202,7 @@ static enum turn_action process(struct turn_server *s, const struct turn_input *
     }
     switch (r.msg.class_) {
     case STUN_REQUEST:
-        return handle_request(&r, answer);
+        return handle_request(&r, known);
     case STUN_INDICATION:
         return handle_indication(&r);
     default:
@@ -212,6 +220,13 @@ enum turn_action turn_server_resume(struct turn_server *s, const struct turn_inp
                                     enum store_status status, const struct auth_record *rec,
                                     struct turn_output *out)
 {
-    struct store_answer answer = {status, rec};
-    return process(s, in, &answer, out);
+    struct second_time known = {.status = status, .record = rec};
+    return process(s, in, &known, out);
+}
+
+enum turn_action turn_server_granted(struct turn_server *s, const struct turn_input *in,
+                                     const struct auth_grant *grant, struct turn_output *out)
+{
+    struct second_time known = {.grant = grant};
+    return process(s, in, &known, out);
 }

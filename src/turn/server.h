@@ -115,6 +115,10 @@ enum turn_action turn_server_resume(struct turn_server *s, const struct turn_inp
                                     enum store_status status, const struct auth_record *rec,
                                     struct turn_output *out);
 
+// As turn_server_input, for a request that another worker has found authentic: grant is its.
+enum turn_action turn_server_granted(struct turn_server *s, const struct turn_input *in,
+                                     const struct auth_grant *grant, struct turn_output *out);
+
 // The live allocation of a 5-tuple, or NULL.
 struct turn_allocation *turn_server_find(struct turn_server *s, const struct turn_tuple *tuple,
                                          int64_t now_ms);

@@ -27,6 +27,8 @@ struct pending_request;
 
 struct worker {
     unsigned index;
+    struct worker *const *peers; // all workers of the server by index, itself among them
+    unsigned peer_count;
     struct event_base *base;
     struct io *io;
     struct event flush;  // runs last in a loop turn in which something was queued
@@ -59,13 +61,20 @@ static inline int64_t clock_ms(void)
     return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
+// Has a peer's thread call handler with arg, which handler then owns. 0; -ENOMEM or -ENOENT (no
+// such worker): arg stays the caller's. At the end of the server handlers run once more, after all
+// threads have ended and before anything is freed, so that nothing on its way is lost.
+int worker_post(struct worker *w, unsigned index, mailbox_handler *handler, void *arg);
+
 // listener.c: sockets that clients send to. 0 or a negative errno with *where naming the address.
 int listeners_open(struct worker *w, struct addr *where, bool *stream);
 void listeners_start(struct worker *w);
 void listeners_close(struct worker *w);
 
-// stream.c: TCP clients. Takes the connected descriptor.
-void stream_accept(struct worker *w, int fd, const struct addr *client);
+// stream.c: TCP and TLS clients. Takes the connected descriptor; listen: of the listener, borrowed
+// until the worker ends.
+void stream_accept(struct worker *w, int fd, const struct addr *client,
+                   const struct conf_listen *listen);
 void streams_sweep(struct worker *w, int64_t now_ms);
 void streams_close(struct worker *w);
 // The client's allocation has ended: the connection counts as idle from now on.

@@ -18,6 +18,7 @@ struct listener {
     struct worker *worker;
     struct udp_socket udp; // fd -1 for a TCP listener
     int fd;                // of a TCP listener, else -1
+    struct conf_listen conf;
     struct event readable;
     struct event retry; // of a TCP listener: accepts again after a pause
 };
@@ -95,7 +96,7 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
         if (addr_from_sockaddr(&client, (struct sockaddr *)&ss))
             close(client_fd);
         else
-            stream_accept(l->worker, client_fd, &client);
+            stream_accept(l->worker, client_fd, &client, &l->conf);
     }
 }
 
@@ -109,16 +110,18 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
 
 // --- opening ---
 
-static int open_one(struct worker *w, enum conf_transport transport, const struct addr *local)
+static int open_one(struct worker *w, const struct conf_listen *conf, const struct addr *local)
 {
+    bool stream = conf_transport_stream(conf->transport);
     struct listener *l = calloc(1, sizeof *l);
     if (!l)
         return -ENOMEM;
     l->worker = w;
+    l->conf = *conf;
     l->fd = l->udp.fd = -1;
     // Only the first worker can tell a stranger's socket from its fellows'.
-    int err = w->index == 0 ? host_probe(local, conf_transport_stream(transport)) : 0;
-    if (!err && !conf_transport_stream(transport)) {
+    int err = w->index == 0 ? host_probe(local, stream) : 0;
+    if (!err && !stream) {
         err = udp_open(&l->udp, local, UDP_REUSEPORT | UDP_BIG_BUFFERS);
     } else if (!err) {
         l->fd = host_listen(local);
@@ -142,10 +145,10 @@ int listeners_open(struct worker *w, struct addr *where, bool *stream)
         *where = cl->addr;
         if (cl->any)
             *where = (struct addr){.family = ADDR_IPV4, .port = cl->addr.port};
-        int err = open_one(w, cl->transport, where);
+        int err = open_one(w, cl, where);
         if (!err && cl->any) {
             where->family = ADDR_IPV6;
-            err = open_one(w, cl->transport, where);
+            err = open_one(w, cl, where);
         }
         if (where->family == ADDR_IPV6 && (cl->any || c->dev) &&
             (err == -EAFNOSUPPORT || err == -EADDRNOTAVAIL))

@@ -34,17 +34,23 @@ static struct letter *take_all(struct mailbox *m)
     return l;
 }
 
-static void on_readable(evutil_socket_t fd, short what, void *arg)
+bool mailbox_drain(struct mailbox *m)
 {
-    struct mailbox *m = arg;
-    uint64_t count;
-    if (read(fd, &count, sizeof count) < 0)
-        return;
-    for (struct letter *l = take_all(m), *next; l; l = next) {
+    struct letter *first = take_all(m);
+    for (struct letter *l = first, *next; l; l = next) {
         next = l->next;
         l->handler(m->worker, l->arg);
         free(l);
     }
+    return first;
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+    struct mailbox *m = arg;
+    uint64_t count;
+    if (read(fd, &count, sizeof count) >= 0)
+        mailbox_drain(m);
 }
 
 int mailbox_new(struct mailbox **out, struct event_base *base, void *worker)

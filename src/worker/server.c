@@ -48,7 +48,17 @@ static int build(struct server *s, const char **why)
             return err;
         s->worker_count++;
     }
+    for (unsigned i = 0; i < n; i++)
+        worker_set_peers(s->workers[i], s->workers, n);
     return 0;
+}
+
+static bool drain(struct server *s)
+{
+    bool any = false;
+    for (unsigned i = 0; i < s->worker_count; i++)
+        any |= worker_drain(s->workers[i]);
+    return any;
 }
 
 int server_new(struct server **out, struct conf *conf, const char **why)
@@ -176,6 +186,8 @@ void server_free(struct server *s)
         return;
     for (unsigned i = 0; i < s->worker_count; i++)
         worker_stop(s->workers[i]);
+    while (drain(s))
+        ;
     for (unsigned i = 0; i < s->worker_count; i++)
         worker_free(s->workers[i]);
     ports_free(s->ports);

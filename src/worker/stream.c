@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Clients on TCP: frames of STUN and padded ChannelData (RFC 8656 section 12.5, RFC 8489
-// section 6.2.2). Complete frames are handled where they were received; only an unfinished one is
-// kept. Output that the receiver does not take is bounded.
+// Clients on TCP and TLS: life and input of a connection, frames of STUN and padded ChannelData
+// (RFC 8656 section 12.5, RFC 8489 section 6.2.2). Complete frames are handled where they were
+// received; only an unfinished one is kept.
+#include <assert.h>
 #include <errno.h>
 #include <event2/buffer.h>
 #include <netinet/in.h>
@@ -12,26 +13,9 @@
 #include <unistd.h>
 
 #include "stun/channel_data.h"
-#include "worker/internal.h"
+#include "worker/stream.h"
 
-#define STRANGER_FRAME 4096    // longest frame of a client that has no allocation
-#define STRANGER_BACKLOG 16384 // bytes of answers kept for such a client while it does not read
-#define WRITE_IOVS 256
-
-struct stream {
-    struct io_sink sink; // first: an allocation's link is this sink
-    struct worker *worker;
-    struct stream *next, **prev;
-    int fd;
-    bool failed; // to be closed by its own read event: never in the middle of something else
-    struct event readable, writable;
-    struct turn_tuple tuple;
-    struct turn_allocation *allocation;
-    uint8_t *partial; // an unfinished frame
-    size_t partial_len;
-    struct evbuffer *backlog; // NULL until the receiver first fell behind
-    int64_t active_ms;        // of the last complete frame
-};
+#define STRANGER_FRAME 4096 // longest frame of a client that has no allocation
 
 // A host of IPv6 has a /64 to choose its addresses from: they count as one.
 static uint32_t *source_count(struct worker *w, const struct addr *client)
@@ -40,7 +24,54 @@ static uint32_t *source_count(struct worker *w, const struct addr *client)
     return &w->source_counts[siphash(&w->hash_key, client->ip, len) % STREAM_SOURCES];
 }
 
-static void stream_close(struct stream *s, const char *why)
+static ssize_t tcp_read(struct stream *s, void *buf, size_t cap)
+{
+    ssize_t got = read(s->fd, buf, cap);
+    io_counters(s->worker->io)->reads++;
+    return got >= 0 ? got : errno == EINTR || errno == EWOULDBLOCK ? -EAGAIN : -errno;
+}
+
+static ssize_t tcp_write(struct stream *s, const struct iovec *iov, int count)
+{
+    struct msghdr mh = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)count};
+    ssize_t sent = sendmsg(s->fd, &mh, MSG_NOSIGNAL);
+    io_counters(s->worker->io)->writes++;
+    return sent >= 0 ? sent : errno == EINTR || errno == EWOULDBLOCK ? -EAGAIN : -errno;
+}
+
+static bool tcp_buffered(const struct stream *s)
+{
+    return false;
+}
+
+static void tcp_close(struct stream *s)
+{
+}
+
+const struct stream_transport stream_tcp = {tcp_read, tcp_write, tcp_buffered, tcp_close};
+
+// The transport writes its farewell itself, so that it is called while the socket is open.
+static void stream_free(struct stream *s)
+{
+    s->transport->close(s);
+    close(s->fd);
+    if (s->backlog)
+        evbuffer_free(s->backlog);
+    free(s->partial);
+    free(s);
+}
+
+static void leave_worker(struct stream *s)
+{
+    event_del(&s->readable);
+    event_del(&s->writable);
+    --*source_count(s->worker, &s->tuple.client);
+    *s->prev = s->next;
+    if (s->next)
+        s->next->prev = s->prev;
+}
+
+void stream_close(struct stream *s, const char *why)
 {
     struct worker *w = s->worker;
     struct log_about about = {.client = &s->tuple.client};
@@ -50,17 +81,14 @@ static void stream_close(struct stream *s, const char *why)
     if (s->allocation)
         turn_allocation_close(w->turn, s->allocation);
     io_sink_retire(w->io, &s->sink);
-    event_del(&s->readable);
-    event_del(&s->writable);
-    close(s->fd);
-    if (s->backlog)
-        evbuffer_free(s->backlog);
-    free(s->partial);
-    --*source_count(w, &s->tuple.client);
-    *s->prev = s->next;
-    if (s->next)
-        s->next->prev = s->prev;
-    free(s);
+    leave_worker(s);
+    stream_free(s);
+}
+
+void stream_fail(struct stream *s)
+{
+    s->failed = true;
+    event_active(&s->readable, EV_READ, 0);
 }
 
 // --- input ---
@@ -79,7 +107,7 @@ static ssize_t handle_frames(struct stream *s, const uint8_t *data, size_t len)
 {
     int64_t now_ms = clock_ms();
     size_t used = 0;
-    while (used < len) {
+    while (used < len && !s->paused) {
         int frame = stream_frame_len(data + used, len - used);
         if (frame < 0 || (!s->allocation && frame > STRANGER_FRAME))
             return -EPROTO;
@@ -108,30 +136,9 @@ static bool keep_partial(struct stream *s, const uint8_t *data, size_t len)
     return true;
 }
 
-static void on_stream_readable(evutil_socket_t fd, short what, void *arg)
+// Handles len bytes, which begin with what had been kept, and keeps the rest.
+static void handle_input(struct stream *s, const uint8_t *data, size_t len)
 {
-    struct stream *s = arg;
-    if (s->failed) {
-        stream_close(s, "the connection broke while sending");
-        return;
-    }
-    struct io *io = s->worker->io;
-    unsigned slot;
-    io_claim(io, 1, &slot);
-    uint8_t *data = io_slot(io, slot);
-    // The longest frame is shorter than a slot, so there is always room behind an unfinished one.
-    if (s->partial_len)
-        memcpy(data, s->partial, s->partial_len);
-    ssize_t got = read(fd, data + s->partial_len, IO_SLOT_DATA - s->partial_len);
-    io_counters(io)->reads++;
-    if (got <= 0) {
-        bool again = got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
-        io_unclaim(io, 1);
-        if (!again)
-            stream_close(s, got == 0 ? "by the client" : "it broke");
-        return;
-    }
-    size_t len = s->partial_len + (size_t)got;
     ssize_t used = handle_frames(s, data, len);
     if (used < 0)
         stream_close(s, "it carried something that is neither STUN nor ChannelData");
@@ -139,112 +146,106 @@ static void on_stream_readable(evutil_socket_t fd, short what, void *arg)
         stream_close(s, "out of memory");
 }
 
-// --- output ---
-
-static void stream_fail(struct stream *s)
-{
-    s->failed = true;
-    event_active(&s->readable, EV_READ, 0);
-}
-
-// Keeps what the receiver does not take yet, from `skip` bytes into the output; whole frames beyond
-// the limit are dropped.
-static void keep_backlog(struct io *io, struct stream *s, const struct io_out *out, size_t skip)
-{
-    if (!s->backlog && !(s->backlog = evbuffer_new())) {
-        stream_fail(s);
-        return;
-    }
-    size_t limit = s->worker->snapshot->conf->limits.tcp_backlog;
-    if (!s->allocation && limit > STRANGER_BACKLOG)
-        limit = STRANGER_BACKLOG;
-    for (; out; out = out->next, skip = 0) {
-        if (skip == 0 && evbuffer_get_length(s->backlog) + out->len > limit) {
-            io_counters(io)->dropped++;
-            continue;
-        }
-        for (unsigned i = 0; i < out->iov_count; i++) {
-            const struct iovec *v = &out->iov[i];
-            size_t from = skip < v->iov_len ? skip : v->iov_len;
-            if (evbuffer_add(s->backlog, (uint8_t *)v->iov_base + from, v->iov_len - from)) {
-                stream_fail(s); // a frame cut short would spoil all that follows
-                return;
-            }
-            skip -= from;
-        }
-    }
-    event_add(&s->writable, NULL);
-}
-
-// Sends one gathering of frames; returns the first output not sent in full, *skip bytes of which
-// were. NULL when all went.
-static struct io_out *write_some(struct io *io, struct stream *s, struct io_out *out, size_t *skip,
-                                 bool *blocked)
-{
-    struct iovec iov[WRITE_IOVS];
-    struct msghdr mh = {.msg_iov = iov};
-    struct io_out *end = out;
-    for (; end && mh.msg_iovlen + 3 <= WRITE_IOVS; end = end->next)
-        for (unsigned i = 0; i < end->iov_count; i++)
-            iov[mh.msg_iovlen++] = end->iov[i];
-    ssize_t sent = sendmsg(s->fd, &mh, MSG_NOSIGNAL);
-    io_counters(io)->writes++;
-    if (sent < 0) {
-        if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
-            stream_fail(s);
-            *skip = 0;
-            return NULL;
-        }
-        sent = 0;
-    }
-    size_t left = (size_t)sent;
-    for (; out != end && left >= out->len; out = out->next) {
-        left -= out->len;
-        io_counters(io)->datagrams_out++;
-    }
-    *blocked = out != end;
-    *skip = left;
-    return out;
-}
-
-static void stream_flush(struct io *io, struct io_sink *sink)
-{
-    struct stream *s = (struct stream *)sink;
-    struct io_out *out = sink->head;
-    size_t skip = 0;
-    bool blocked = s->backlog && evbuffer_get_length(s->backlog) > 0;
-    if (s->failed)
-        return;
-    while (out && !blocked)
-        out = write_some(io, s, out, &skip, &blocked);
-    if (out)
-        keep_backlog(io, s, out, skip);
-}
-
-static void on_stream_writable(evutil_socket_t fd, short what, void *arg)
+static void on_stream_readable(evutil_socket_t fd, short what, void *arg)
 {
     struct stream *s = arg;
-    if (evbuffer_get_length(s->backlog) && evbuffer_write(s->backlog, fd) < 0 && errno != EAGAIN &&
-        errno != EINTR) {
-        stream_fail(s);
+    if (s->failed) {
+        stream_close(s, "the connection broke while sending");
         return;
     }
-    if (evbuffer_get_length(s->backlog))
+    if (s->paused)
         return;
-    event_del(&s->writable);
-    evbuffer_free(s->backlog);
-    s->backlog = NULL;
+    struct io *io = s->worker->io;
+    unsigned slot;
+    io_claim(io, 1, &slot);
+    uint8_t *data = io_slot(io, slot);
+    // The longest frame is shorter than a slot, so there is always room behind an unfinished one.
+    size_t kept = s->partial_len;
+    if (kept)
+        memcpy(data, s->partial, kept);
+    ssize_t got = s->transport->read(s, data + kept, IO_SLOT_DATA - kept);
+    if (got <= 0) {
+        io_unclaim(io, 1);
+        if (got != -EAGAIN)
+            stream_close(s, got == 0 ? "by the client" : "it broke");
+        return;
+    }
+    if (s->transport->buffered(s))
+        event_active(&s->readable, EV_READ, 0);
+    handle_input(s, data, kept + (size_t)got);
+}
+
+void stream_pause(struct stream *s)
+{
+    s->paused = true;
+    event_del(&s->readable);
+}
+
+// What was kept is handled by an event of its own, as if it had just been read.
+static void on_resumed(struct stream *s)
+{
+    struct io *io = s->worker->io;
+    unsigned slot;
+    io_claim(io, 1, &slot);
+    uint8_t *data = io_slot(io, slot);
+    memcpy(data, s->partial, s->partial_len);
+    handle_input(s, data, s->partial_len);
+}
+
+void stream_resume(struct stream *s)
+{
+    s->paused = false;
+    if (event_add(&s->readable, NULL))
+        stream_fail(s);
+    else if (s->partial_len)
+        on_resumed(s);
+    else if (s->transport->buffered(s))
+        event_active(&s->readable, EV_READ, 0);
 }
 
 // --- life ---
 
-void stream_accept(struct worker *w, int fd, const struct addr *client)
+static bool join_worker(struct worker *w, struct stream *s)
 {
-    uint32_t *count = source_count(w, client);
+    ++*source_count(w, &s->tuple.client);
+    s->worker = w;
+    s->next = w->streams;
+    s->prev = &w->streams;
+    if (s->next)
+        s->next->prev = &s->next;
+    w->streams = s;
+    event_assign(&s->readable, w->base, s->fd, EV_READ | EV_PERSIST, on_stream_readable, s);
+    event_assign(&s->writable, w->base, s->fd, EV_WRITE | EV_PERSIST, stream_on_writable, s);
+    return (s->paused || !event_add(&s->readable, NULL)) &&
+           (!stream_backlog(s) || !event_add(&s->writable, NULL));
+}
+
+void stream_detach(struct stream *s)
+{
+    assert(!s->allocation);
+    requests_cancel(s->worker, &s->sink);
+    io_sink_retire(s->worker->io, &s->sink);
+    leave_worker(s);
+    s->worker = NULL;
+}
+
+bool stream_adopt(struct worker *w, struct stream *s)
+{
+    s->active_ms = clock_ms();
+    if (join_worker(w, s))
+        return true;
+    stream_close(s, "out of memory");
+    return false;
+}
+
+void stream_accept(struct worker *w, int fd, const struct addr *client,
+                   const struct conf_listen *listen)
+{
     struct sockaddr_storage ss;
     socklen_t len = sizeof ss;
-    struct stream *s =
-        *count < w->snapshot->conf->limits.tcp_connections ? calloc(1, sizeof *s) : NULL;
+    struct stream *s = *source_count(w, client) < w->snapshot->conf->limits.tcp_connections
+                           ? calloc(1, sizeof *s)
+                           : NULL;
     if (!s || getsockname(fd, (struct sockaddr *)&ss, &len) ||
         addr_from_sockaddr(&s->tuple.local, (struct sockaddr *)&ss)) {
         struct log_about about = {.client = client};
@@ -258,21 +259,13 @@ void stream_accept(struct worker *w, int fd, const struct addr *client)
     int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-    ++*count;
     s->sink.flush = stream_flush;
-    s->worker = w;
+    s->transport = &stream_tcp;
     s->fd = fd;
     s->tuple.client = *client;
     s->tuple.transport = TURN_TCP;
     s->active_ms = clock_ms();
-    s->next = w->streams;
-    s->prev = &w->streams;
-    if (s->next)
-        s->next->prev = &s->next;
-    w->streams = s;
-    event_assign(&s->readable, w->base, fd, EV_READ | EV_PERSIST, on_stream_readable, s);
-    event_assign(&s->writable, w->base, fd, EV_WRITE | EV_PERSIST, on_stream_writable, s);
-    if (event_add(&s->readable, NULL))
+    if (!join_worker(w, s))
         stream_close(s, "out of memory");
 }
 

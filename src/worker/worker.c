@@ -107,6 +107,22 @@ int worker_open_stores(struct worker *w, const char **why)
     return stores_open(&w->stores, &w->snapshot->stores, w->base, why);
 }
 
+void worker_set_peers(struct worker *w, struct worker *const *peers, unsigned count)
+{
+    w->peers = peers;
+    w->peer_count = count;
+}
+
+bool worker_drain(struct worker *w)
+{
+    return mailbox_drain(w->mailbox);
+}
+
+int worker_post(struct worker *w, unsigned index, mailbox_handler *handler, void *arg)
+{
+    return index < w->peer_count ? mailbox_post(w->peers[index]->mailbox, handler, arg) : -ENOENT;
+}
+
 static void *run(void *arg)
 {
     struct worker *w = arg;

@@ -26,6 +26,14 @@ int worker_start(struct worker *w); // 0 or a negative errno
 // Hands it a new snapshot: takes a reference. Live allocations go on. 0 or -ENOMEM.
 int worker_reload(struct worker *w, struct snapshot *snapshot);
 
+// Tells it of all workers of the server, itself among them; the list is borrowed until it is freed.
+// Before it starts.
+void worker_set_peers(struct worker *w, struct worker *const *peers, unsigned count);
+
+// Handles what is left in its mailbox, when all threads have ended: what is on its way between
+// workers arrives before they are freed. False when there was nothing.
+bool worker_drain(struct worker *w);
+
 // Ends its allocations, then its thread. From another thread; returns when it has ended.
 void worker_stop(struct worker *w);
 void worker_free(struct worker *w);
