@@ -142,6 +142,12 @@ static int parse_options(struct options *o, int argc, char **argv)
     return 0;
 }
 
+// What a mistake is a mistake of.
+static const char *config_name(const struct options *o)
+{
+    return o->file ? o->file : "--dev";
+}
+
 static struct conf *load(const struct options *o, char **mistakes)
 {
     struct conf_errors errors = {0};
@@ -245,8 +251,7 @@ static void reload(struct daemon *d)
         log_mistakes(mistakes);
         log_error("conf", "the configuration is not taken over; the old one stays");
     } else if (server_reload(d->server, conf, &why)) {
-        log_error("conf", "%s: %s; the old configuration stays",
-                  d->options->file ? d->options->file : "--dev", why);
+        log_error("conf", "%s: %s; the old configuration stays", config_name(d->options), why);
     } else {
         const struct conf *c = server_conf(d->server);
         err = log_setup(c->log.level, c->log.format, c->log.target);
@@ -320,19 +325,48 @@ static void close_loop(struct daemon *d)
         event_base_free(d->base);
 }
 
+// Privileges are gone by now: say early what a reload would fail of.
+static void check_readable(const char *key, const char *path)
+{
+    if (access(path, R_OK))
+        log_warning("tls", "%s: the user that we run as cannot read %s again at a reload: %m", key,
+                    path);
+}
+
+static void check_reload(const struct conf *c)
+{
+    if (!c->tls.certificate)
+        return;
+    check_readable("tls.certificate", c->tls.certificate);
+    check_readable("tls.key", c->tls.key);
+    for (size_t i = 0; i < c->tls.additional_count; i++) {
+        check_readable("tls.additional.certificate", c->tls.additional[i].certificate);
+        check_readable("tls.additional.key", c->tls.additional[i].key);
+    }
+    if (c->tls.client_ca)
+        check_readable("tls.client_ca", c->tls.client_ca);
+}
+
 // Opens the sockets, becomes who it is to run as, starts the workers. 0, or a negative errno that
-// has been logged.
+// has been logged; -EINVAL: the configuration cannot be used.
 static int start(struct daemon *d, struct conf *conf, const struct account *account)
 {
     const char *why = NULL;
     int err = server_new(&d->server, conf, &why);
-    if (!err && (err = drop_privileges(server_conf(d->server), account)))
+    if (err == -EINVAL) {
+        log_error("conf", "%s: %s", config_name(d->options), why);
         return err;
-    if (!err)
+    }
+    if (!err && drop_privileges(server_conf(d->server), account))
+        return -EPERM;
+    if (!err) {
+        check_reload(server_conf(d->server));
         err = server_start(d->server, &why);
-    if (err)
-        log_error("main", "%s", why);
-    return err;
+    }
+    if (!err)
+        return 0;
+    log_error("main", "%s", why);
+    return -EIO;
 }
 
 static int serve(struct options *o, struct conf *conf, struct dev *dev, const sigset_t *signals,
@@ -355,7 +389,9 @@ static int serve(struct options *o, struct conf *conf, struct dev *dev, const si
     int status = 1;
     if (open_loop(&d)) {
         conf_free(conf);
-    } else if (!start(&d, conf, &account)) {
+    } else if ((err = start(&d, conf, &account))) {
+        status = err == -EINVAL ? EXIT_CONFIG : 1;
+    } else {
         if (dev)
             dev_greet(dev, server_conf(d.server), o->program);
         report_ready(&d, started);
@@ -369,6 +405,17 @@ static int serve(struct options *o, struct conf *conf, struct dev *dev, const si
     log_close();
     libevent_global_shutdown();
     return status;
+}
+
+static int check(const struct options *o, const struct conf *conf)
+{
+    const char *why;
+    if (server_check(conf, &why)) {
+        fprintf(stderr, "%s: %s\n", config_name(o), why);
+        return EXIT_CONFIG;
+    }
+    printf("%s: the configuration is sound\n", config_name(o));
+    return 0;
 }
 
 int main(int argc, char **argv)
@@ -398,7 +445,7 @@ int main(int argc, char **argv)
         fputs(mistakes, stderr);
         status = EXIT_CONFIG;
     } else if (o.check) {
-        printf("%s: the configuration is sound\n", o.file ? o.file : "--dev");
+        status = check(&o, conf);
         conf_free(conf);
     } else if (o.print) {
         conf_print(conf, stdout);

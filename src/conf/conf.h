@@ -79,6 +79,7 @@ struct conf {
         enum conf_tls_version min_version;
         char *ciphers;      // of TLS 1.2 and DTLS 1.2
         char *ciphersuites; // of TLS 1.3
+        char *groups;       // of the key exchange
         char *client_ca;    // NULL: clients need no certificate
     } tls;
 

@@ -65,8 +65,11 @@ const struct conf_option conf_options[] = {
      "A PEM file: the server's certificate, then those of its issuers. Read at start and at each "
      "reload.",
      CONF_STRING, AT(tls.certificate), .min = 1, .max = 1023},
-    {"tls.key", "The PEM file of its private key.", CONF_STRING, AT(tls.key), .min = 1,
-     .max = 1023},
+    {"tls.key",
+     "The PEM file of its private key, without a pass phrase. It is read at start with the rights "
+     "of whoever starts the server, but at a reload with those of user: give that user's group "
+     "the right to read it.",
+     CONF_STRING, AT(tls.key), .min = 1, .max = 1023},
     {"tls.additional",
      "More certificates. A client that names the server it wants gets the first that is for that "
      "name, others the one above.",
@@ -83,6 +86,8 @@ const struct conf_option conf_options[] = {
     {"tls.ciphersuites", "The cipher suites of TLS 1.3.", CONF_STRING, AT(tls.ciphersuites),
      .min = 1, .max = 1023,
      .value = "\"TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256\""},
+    {"tls.groups", "The groups for the key exchange, best first.", CONF_STRING, AT(tls.groups),
+     .min = 1, .max = 1023, .value = "\"X25519:P-256:P-384\""},
     {"tls.client_ca",
      "A PEM file of certificate authorities. If set, a client has to show a certificate that one "
      "of them signed.",

@@ -80,6 +80,16 @@ int server_new(struct server **out, struct conf *conf, const char **why)
     return 0;
 }
 
+int server_check(const struct conf *conf, const char **why)
+{
+    static _Thread_local char text[TLS_WHY_MAX];
+    struct tls_context *tls;
+    int err = snapshot_make_tls(&tls, conf, text);
+    tls_context_free(tls);
+    *why = text;
+    return err;
+}
+
 int server_start(struct server *s, const char **why)
 {
     for (unsigned i = 0; i < s->worker_count; i++) {
@@ -162,7 +172,7 @@ int server_reload(struct server *s, struct conf *conf, const char **why)
     }
     struct snapshot *snapshot = snapshot_new(conf, s->nonce_key, why);
     if (!snapshot)
-        return -ENOMEM;
+        return -EINVAL;
     int err = try_stores(snapshot, why);
     if (err) {
         snapshot_unref(snapshot);

@@ -3,6 +3,7 @@
 
 #include "worker/snapshot.h"
 
+#include <errno.h>
 #include <netdb.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
@@ -202,8 +203,38 @@ static void fill_turn(struct snapshot *s)
         *(s->relays[i].family == ADDR_IPV6 ? &s->turn.relay_ipv6 : &s->turn.relay_ipv4) = true;
 }
 
+int snapshot_make_tls(struct tls_context **out, const struct conf *c, char why[TLS_WHY_MAX])
+{
+    *out = NULL;
+    if (!c->tls.certificate)
+        return 0;
+    size_t n = c->tls.additional_count;
+    struct tls_pair *additional = calloc(n + 1, sizeof *additional);
+    if (!additional) {
+        snprintf(why, TLS_WHY_MAX, "out of memory");
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < n; i++)
+        additional[i] = (struct tls_pair){.certificate = c->tls.additional[i].certificate,
+                                          .key = c->tls.additional[i].key};
+    const struct tls_config config = {
+        .main = {.certificate = c->tls.certificate, .key = c->tls.key},
+        .additional = additional,
+        .additional_count = n,
+        .only_1_3 = c->tls.min_version == CONF_TLS_1_3,
+        .ciphers = c->tls.ciphers,
+        .ciphersuites = c->tls.ciphersuites,
+        .groups = c->tls.groups,
+        .client_ca = c->tls.client_ca,
+    };
+    int err = tls_context_new(out, &config, why);
+    free(additional);
+    return err;
+}
+
 struct snapshot *snapshot_new(struct conf *conf, const uint8_t nonce_key[32], const char **why)
 {
+    static _Thread_local char tls_why[TLS_WHY_MAX];
     *why = "out of memory";
     struct snapshot *s = calloc(1, sizeof *s);
     if (!s) {
@@ -215,6 +246,11 @@ struct snapshot *snapshot_new(struct conf *conf, const uint8_t nonce_key[32], co
     fill_auth(s, nonce_key);
     fill_policy(s);
     if (!find_relays(s, why) || !find_own(s) || !find_closed(s) || !fill_stores(s)) {
+        snapshot_unref(s);
+        return NULL;
+    }
+    if (snapshot_make_tls(&s->tls, conf, tls_why)) {
+        *why = tls_why;
         snapshot_unref(s);
         return NULL;
     }
@@ -232,6 +268,7 @@ void snapshot_unref(struct snapshot *s)
 {
     if (!s || atomic_fetch_sub(&s->references, 1) != 1)
         return;
+    tls_context_free(s->tls);
     free(s->relays);
     free(s->own);
     free(s->policy_relays);

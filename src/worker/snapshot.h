@@ -8,6 +8,7 @@
 
 #include "auth/stores.h"
 #include "conf/conf.h"
+#include "net/tls.h"
 #include "turn/server.h"
 
 struct snapshot {
@@ -17,7 +18,8 @@ struct snapshot {
     struct policy policy;
     struct turn_config turn;
     struct stores_config stores;
-    struct addr *relays; // relay addresses: as configured, or as found
+    struct tls_context *tls; // NULL: no certificate is configured
+    struct addr *relays;     // relay addresses: as configured, or as found
     size_t relay_count;
     // Owned by the snapshot, pointed to from above.
     struct addr *own, *policy_relays, *closed;
@@ -25,10 +27,14 @@ struct snapshot {
 };
 
 // Takes ownership of conf, also when it fails. nonce_key: used unless the configuration sets one.
-// One reference is the caller's. NULL with *why (static) set.
+// One reference is the caller's. NULL with *why set (valid until the next call in this thread).
 struct snapshot *snapshot_new(struct conf *conf, const uint8_t nonce_key[32], const char **why);
 struct snapshot *snapshot_ref(struct snapshot *s);
 void snapshot_unref(struct snapshot *s);
+
+// Reads certificates and keys. NULL in *out when none are configured. 0 or a negative errno with
+// why.
+int snapshot_make_tls(struct tls_context **out, const struct conf *c, char why[TLS_WHY_MAX]);
 
 // What a client is told for a relay address: its external address where one is mapped. The port is
 // kept.

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A blocking STUN/TURN client on UDP and TCP, IPv4 and IPv6. It does what a test says and keeps no timers."""
+"""A blocking STUN/TURN client on UDP, TCP and TLS, IPv4 and IPv6. It does what a test says and keeps no timers."""
 
 import collections
 import contextlib
 import ipaddress
 import select
 import socket
+import ssl
 import struct
 import time
 
@@ -72,14 +73,18 @@ class Client:
 
     modern: uses SHA-256 password algorithm and integrity where the server offers them, and with anonymous the USERHASH.
     inside: a context manager (a namespace's `inside`) in which the socket is made.
+    transport: "udp", "tcp" or "tls"; for the last context is an ssl.SSLContext (none: any certificate will do) and name
+    what the server is called there (none: its address), session one to resume.
+    preface: bytes that go before everything else on a stream, also before TLS.
     """
 
     used = set()  # local addresses of all clients so far
 
     def __init__(self, server, transport="udp", source=None, user="user", password="pass", modern=False,
-                 anonymous=False, inside=None, timeout=5.0):
+                 anonymous=False, inside=None, timeout=5.0, context=None, name=None, session=None, preface=b""):
         self.server = server
         self.transport = transport
+        self.stream = transport != "udp"
         self.user, self.password = user, password
         self.modern, self.anonymous = modern, anonymous
         self.timeout = timeout * SLOW
@@ -92,8 +97,24 @@ class Client:
         self.buffer = b""
         self.closed = False
         self.sock = self._fresh_socket(source, inside)
-        if transport == "tcp":
+        if self.stream:
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if preface:
+            self.sock.sendall(preface)
+        if transport == "tls":
+            self._wrap(context, name, session)
+
+    def _wrap(self, context, name, session):
+        if not context:
+            context = ssl.create_default_context()
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        raw = self.sock
+        try:
+            self.sock = context.wrap_socket(raw, server_hostname=name or self.server[0], session=session)
+        except BaseException:
+            raw.close()
+            raise
 
     def _fresh_socket(self, source, inside):
         """A connected socket. Where the kernel chooses the port it is one that no client of this run had before: a UDP
@@ -104,7 +125,7 @@ class Client:
         while True:
             sock = self._connected_socket((source, 0) if source else None, inside)
             name = sock.getsockname()[:2]
-            if self.transport == "tcp" or name not in self.used or len(refused) == 100:
+            if self.stream or name not in self.used or len(refused) == 100:
                 break
             refused.append(sock)  # kept open meanwhile, so that the kernel chooses another
         self.used.add(name)
@@ -113,13 +134,13 @@ class Client:
         return sock
 
     def _connected_socket(self, source, inside):
-        kind = socket.SOCK_DGRAM if self.transport == "udp" else socket.SOCK_STREAM
+        kind = socket.SOCK_STREAM if self.stream else socket.SOCK_DGRAM
         with inside() if inside else contextlib.nullcontext():
             sock = socket.socket(family(self.server[0]), kind)
-        if self.transport == "udp":
+        if not self.stream:
             big_buffers(sock)
         if source:
-            if self.transport == "tcp":
+            if self.stream:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.bind(source)
         sock.settimeout(self.timeout)
@@ -143,7 +164,7 @@ class Client:
 
     def send_raw(self, data):
         self.sock.settimeout(self.timeout)
-        if self.transport == "udp":
+        if not self.stream:
             self.sock.send(data)
         else:
             self.sock.sendall(data)
@@ -152,7 +173,7 @@ class Client:
         """One datagram or one frame of the stream; None when the time is over or the stream has ended (closed)."""
         end = time.monotonic() + timeout
         while True:
-            if self.transport == "tcp":
+            if self.stream:
                 need = stun.frame_length(self.buffer)
                 if need is not None and len(self.buffer) >= need:
                     frame, self.buffer = self.buffer[:need], self.buffer[need:]
@@ -169,10 +190,10 @@ class Client:
                 if time.monotonic() >= end:
                     return None
                 continue
-            except ConnectionError:
+            except (ConnectionError, ssl.SSLError):
                 self.closed = True
                 return None
-            if self.transport == "udp":
+            if not self.stream:
                 return data
             if not data:
                 self.closed = True
@@ -233,7 +254,7 @@ class Client:
         while True:
             self.send_raw(packet)
             left = end - time.monotonic()
-            once = self.transport == "tcp" or not retransmit
+            once = self.stream or not retransmit
             msg = self.wait(packet[8:20], left if once else min(pause, left))
             if msg or once or time.monotonic() >= end:
                 return msg
@@ -384,7 +405,7 @@ class Client:
                                  [stun.peer(peer, txid), (stun.DATA, payload)] + list(extra), txid))
 
     def send_channel(self, number, payload):
-        self.send_raw(stun.channel_data(number, payload, pad=self.transport == "tcp"))
+        self.send_raw(stun.channel_data(number, payload, pad=self.stream))
 
 
 def drain(clients, seconds):
