@@ -37,8 +37,14 @@ const struct conf_option conf_options[] = {
     {"group", "The group to run as. Not set: the primary group of user.", CONF_STRING, AT(group),
      .min = 1, .max = 255},
 
-    {"listen", "Where clients connect to.", CONF_GROUPS, LIST(listen, listen_count, 64),
-     .min_items = 1, .value = "( { transport = \"udp\"; }, { transport = \"tcp\"; } )",
+    {"listen",
+     "Where clients connect to. If the UDP listeners of a family that name their addresses and "
+     "take "
+     "clients in the clear are two addresses by two ports, these answer NAT behaviour discovery "
+     "(RFC 5780), with the addresses of relay.external where they have one there; the log says so "
+     "at start.",
+     CONF_GROUPS, LIST(listen, listen_count, 64), .min_items = 1,
+     .value = "( { transport = \"udp\"; }, { transport = \"tcp\"; } )",
      .dev_value = "( { transport = \"udp\"; address = \"127.0.0.1\"; }, { transport = \"tcp\"; "
                   "address = \"127.0.0.1\"; },"
                   "  { transport = \"udp\"; address = \"::1\"; }, { transport = \"tcp\"; address = "

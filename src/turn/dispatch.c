@@ -5,8 +5,6 @@
 
 #include "turn/internal.h"
 
-#define UNKNOWN_MAX 128 // types listed in a 420 answer
-
 struct method {
     uint16_t method;
     bool authenticated;
@@ -51,6 +49,8 @@ static bool understood(uint16_t method, uint16_t type)
     case STUN_ATTR_RESERVATION_TOKEN:
         return true;
     case STUN_ATTR_CHANGE_REQUEST:
+    case STUN_ATTR_PADDING:
+    case STUN_ATTR_RESPONSE_PORT:
         return method == STUN_BINDING; // judged there
     default:
         return false;
@@ -144,7 +144,7 @@ static enum turn_action handle_request(struct turn_request *r, const struct seco
 {
     const struct method *m = NULL;
     struct auth_reject reject;
-    uint16_t unknown[UNKNOWN_MAX];
+    uint16_t unknown[TURN_UNKNOWN_MAX];
     size_t count;
 
     for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++)
@@ -168,7 +168,7 @@ static enum turn_action handle_request(struct turn_request *r, const struct seco
         r->allocation = allocation_take(r->server, r->in->tuple, r->in->now_ms);
     }
     // ... then unknown attributes (6.3.1), then the method.
-    count = stun_unknown_required(&r->msg, understood, unknown, UNKNOWN_MAX);
+    count = stun_unknown_required(&r->msg, understood, unknown, TURN_UNKNOWN_MAX);
     if (count)
         return reply_unknown(r, unknown, count);
     return m->handle(r);

@@ -10,6 +10,8 @@
 // comes.
 #define WHEEL_SLOTS 4096
 
+#define TURN_UNKNOWN_MAX 128 // types listed in a 420 answer
+
 // Deletions that a client may ask for again because the answer was lost.
 #define TOMBSTONES 256
 #define TOMBSTONE_MS (40 * 1000) // as long as a client retransmits, RFC 8489 6.2.1
@@ -84,7 +86,8 @@ void reply_begin(struct turn_request *r);           // success; then stun_put_* 
 enum turn_action reply_end(struct turn_request *r); // SOFTWARE, integrity, fingerprint
 enum turn_action reply_error(struct turn_request *r,
                              int code); // and TURN_EVENT_REFUSED, but for 403
-enum turn_action reply_unknown(struct turn_request *r, const uint16_t *types, size_t count); // 420
+// 420; at most TURN_UNKNOWN_MAX types
+enum turn_action reply_unknown(struct turn_request *r, const uint16_t *types, size_t count);
 enum turn_action reply_auth(struct turn_request *r, const struct auth_reject *reject);
 
 // --- allocation.c ---

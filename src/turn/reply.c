@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Every answer is built here. One to an authenticated request is signed, errors included (RFC
 // 8489 9.2.4); one to a stranger is as small as can be.
+#include <stdio.h>
 #include <string.h>
 
 #include "turn/internal.h"
@@ -9,6 +10,8 @@
 
 static void begin(struct turn_request *r, enum stun_class class_)
 {
+    r->out->reply_from = r->in->tuple->local;
+    r->out->reply_to = r->in->tuple->client;
     stun_begin_reply(&r->w, r->out->reply, sizeof(r->out->reply), class_, &r->msg);
 }
 
@@ -52,21 +55,39 @@ static void report_refused(struct turn_request *r, int code)
            r->authenticated ? r->grant.user_len : 0);
 }
 
+// Attributes of RFC 3489 have no padding: there blanks fill the reason up (11.2.9).
+static void put_error(struct turn_request *r, int code)
+{
+    const char *reason = stun_reason(code);
+    int len = (int)(strlen(reason) + 3) & ~3;
+    char filled[64];
+
+    snprintf(filled, sizeof(filled), "%-*s", len, reason);
+    stun_put_error(&r->w, code, r->msg.classic ? filled : reason);
+}
+
 enum turn_action reply_error(struct turn_request *r, int code)
 {
     if (code != 403) // reported as TURN_EVENT_PEER_REFUSED
         report_refused(r, code);
     begin(r, STUN_ERROR);
-    stun_put_error(&r->w, code, NULL);
+    put_error(r, code);
     return reply_end(r);
 }
 
 enum turn_action reply_unknown(struct turn_request *r, const uint16_t *types, size_t count)
 {
+    uint16_t list[TURN_UNKNOWN_MAX + 1];
+
     report_refused(r, 420);
     begin(r, STUN_ERROR);
-    stun_put_error(&r->w, 420, NULL);
-    stun_put_u16_list(&r->w, STUN_ATTR_UNKNOWN_ATTRIBUTES, types, count);
+    put_error(r, 420);
+    memcpy(list, types, count * sizeof(list[0]));
+    if (r->msg.classic && count % 2) { // RFC 3489 11.2.10: an odd list repeats one
+        list[count] = list[count - 1];
+        count++;
+    }
+    stun_put_u16_list(&r->w, STUN_ATTR_UNKNOWN_ATTRIBUTES, list, count);
     return reply_end(r);
 }
 

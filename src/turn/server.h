@@ -6,6 +6,7 @@
 
 #include "auth/verdict.h"
 #include "turn/allocation.h"
+#include "turn/behavior.h"
 #include "turn/policy.h"
 #include "turn/quota.h"
 
@@ -23,6 +24,8 @@ struct turn_config {
     uint32_t max_permissions;     // of one allocation
     uint32_t max_channels;        // of one allocation
     const char *software;         // SOFTWARE in authenticated answers; NULL: none
+    struct turn_behavior behaviors[TURN_BEHAVIORS_MAX]; // RFC 5780
+    unsigned behavior_count;
 };
 
 struct turn_relay_request {
@@ -90,17 +93,20 @@ struct turn_input {
 
 enum turn_action {
     TURN_DROP,   // nothing to do
-    TURN_REPLY,  // send out->reply (out->reply_len bytes) back to where it came from
+    TURN_REPLY,  // send out->reply (out->reply_len bytes) from out->reply_from to out->reply_to
     TURN_LOOKUP, // look out->query up, then call turn_server_resume with the same input
     TURN_SEND,   // relay out->payload to out->peer from out->allocation (Send indication, RFC
                  // 8656 11.2)
 };
 
-#define TURN_REPLY_MAX 1280 // an answer is never longer
+#define TURN_REPLY_MAX 1800 // an answer is never longer; but for PADDING it stays far below
 
 struct turn_output {
     uint8_t reply[TURN_REPLY_MAX];
     size_t reply_len;
+    // The 5-tuple's two ends, but for what RFC 5780 lets a Binding request over UDP ask for:
+    // another of the server's own addresses to send from, another port of the client's to send to.
+    struct addr reply_from, reply_to;
     struct store_query query; // points into the input
     struct turn_allocation *allocation;
     struct addr peer;

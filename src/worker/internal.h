@@ -70,6 +70,8 @@ int worker_post(struct worker *w, unsigned index, mailbox_handler *handler, void
 int listeners_open(struct worker *w, struct addr *where, bool *stream);
 void listeners_start(struct worker *w);
 void listeners_close(struct worker *w);
+// Where datagrams leave from that address; NULL when it is not listened on.
+struct io_sink *listener_sink(struct worker *w, const struct addr *local);
 
 // stream.c: TCP and TLS clients. Takes the connected descriptor; listen: of the listener, borrowed
 // until the worker ends.

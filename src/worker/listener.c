@@ -185,3 +185,11 @@ void listeners_close(struct worker *w)
         free(l);
     }
 }
+
+struct io_sink *listener_sink(struct worker *w, const struct addr *local)
+{
+    for (struct listener *l = w->listeners; l; l = l->next)
+        if (l->udp.fd >= 0 && addr_equal(&l->udp.local, local))
+            return &l->udp.sink;
+    return NULL;
+}

@@ -34,10 +34,14 @@ static bool may_answer(struct worker *w, const struct turn_tuple *tuple, int64_t
 static void answer(struct worker *w, struct io_sink *sink, const struct turn_input *in,
                    bool limited)
 {
-    const struct turn_tuple *t = in->tuple;
-    if (limited && !may_answer(w, t, in->now_ms))
+    const struct turn_output *out = &w->output;
+    if (limited && !may_answer(w, in->tuple, in->now_ms))
         return;
-    io_queue_copy(w->io, sink, &t->client, &t->local, w->output.reply, w->output.reply_len);
+    // RFC 5780: from another of our addresses.
+    if (!addr_equal(&out->reply_from, &in->tuple->local))
+        sink = listener_sink(w, &out->reply_from);
+    if (sink)
+        io_queue_copy(w->io, sink, &out->reply_to, &out->reply_from, out->reply, out->reply_len);
 }
 
 // --- look-ups that take time ---

@@ -255,6 +255,7 @@ struct snapshot *snapshot_new(struct conf *conf, const uint8_t nonce_key[32], co
         return NULL;
     }
     fill_turn(s);
+    snapshot_fill_behaviors(s);
     return s;
 }
 

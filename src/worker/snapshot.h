@@ -40,4 +40,9 @@ int snapshot_make_tls(struct tls_context **out, const struct conf *c, char why[T
 // kept.
 struct addr snapshot_external(const struct snapshot *s, const struct addr *relayed);
 
+// behavior.c: finds the listeners that NAT behaviour discovery (RFC 5780) can be served on.
+void snapshot_fill_behaviors(struct snapshot *s);
+// Logs for which addresses it is on.
+void snapshot_report_behaviors(const struct snapshot *s);
+
 #endif

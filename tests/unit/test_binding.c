@@ -90,6 +90,10 @@ static void classic_client(void **state)
     assert_int_equal(fixture_input(f, f->request, 28), 0);
     f->request[27] = 2;
     assert_int_equal(fixture_input(f, f->request, 28), 420);
+    // Its attributes have no padding: blanks fill the reason up, an odd list repeats a type.
+    assert_memory_equal(f->out.reply + 20, "\0\x09\0\x18\0\0\x04\x14Unknown Attribute   ", 28);
+    assert_memory_equal(f->out.reply + 48, "\0\x0a\0\4\0\3\0\3", 8);
+    assert_int_equal(f->out.reply_len, 56);
     // RESPONSE-ADDRESS would make an amplifier of the server.
     memcpy(f->request + 20, "\0\2\0\10\0\1\0\1\1\2\3\4", 12);
     f->request[3] = 12;
@@ -98,6 +102,132 @@ static void classic_client(void **state)
     for (uint16_t method = 2; method < 16; method++) {
         len = classic(f, method);
         assert_int_equal(fixture_input(f, f->request, len), DROPPED);
+    }
+}
+
+// Two IPs by two ports, behind a 1:1 NAT.
+static void behavior(struct fixture *f)
+{
+    f->cfg.behaviors[0] = (struct turn_behavior){
+        .transport = TURN_UDP,
+        .ip = {ip_port("10.0.0.1:0"), ip_port("10.0.0.2:0")},
+        .external = {ip_port("198.51.100.1:0"), ip_port("198.51.100.2:0")},
+        .port = {3478, 3479},
+    };
+    f->cfg.behavior_count = 1;
+    f->tuple.local = ip_port("10.0.0.2:3478");
+}
+
+static void assert_addr(struct addr a, const char *text)
+{
+    struct addr b = ip_port(text);
+    assert_memory_equal(&a, &b, sizeof(a));
+}
+
+static void change_request(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        uint32_t change;
+        const char *from, *origin;
+    } cases[] = {{0, "10.0.0.2:3478", "198.51.100.2:3478"},
+                 {2, "10.0.0.2:3479", "198.51.100.2:3479"},
+                 {4, "10.0.0.1:3478", "198.51.100.1:3478"},
+                 {6, "10.0.0.1:3479", "198.51.100.1:3479"},
+                 {0xfffffff9, "10.0.0.2:3478", "198.51.100.2:3478"}};
+
+    behavior(f);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        request_begin(f, STUN_REQUEST, STUN_BINDING);
+        stun_put_u32(&f->w, STUN_ATTR_CHANGE_REQUEST, cases[i].change);
+        assert_int_equal(fixture_send(f), 0);
+        assert_addr(f->out.reply_from, cases[i].from);
+        assert_true(addr_equal(&f->out.reply_to, &f->tuple.client));
+        assert_addr(answer_addr(f, STUN_ATTR_RESPONSE_ORIGIN), cases[i].origin);
+        assert_addr(answer_addr(f, STUN_ATTR_OTHER_ADDRESS), "198.51.100.1:3479");
+        struct addr a = answer_addr(f, STUN_ATTR_XOR_MAPPED_ADDRESS);
+        assert_true(addr_equal(&a, &f->tuple.client));
+    }
+    // Classic clients know the same by older names.
+    size_t len = classic(f, STUN_BINDING);
+    memcpy(f->request + 20, "\0\3\0\4\0\0\0\6", 8);
+    f->request[3] = 8;
+    assert_int_equal(fixture_input(f, f->request, len + 8), 0);
+    assert_addr(f->out.reply_from, "10.0.0.1:3479");
+    assert_addr(answer_addr(f, STUN_ATTR_SOURCE_ADDRESS), "198.51.100.1:3479");
+    assert_addr(answer_addr(f, STUN_ATTR_CHANGED_ADDRESS), "198.51.100.1:3479");
+    assert_false(answer_has(f, STUN_ATTR_OTHER_ADDRESS));
+    // Another listener than those four, and a connection.
+    f->tuple.local = ip_port("10.0.0.2:5349");
+    request_begin(f, STUN_REQUEST, STUN_BINDING);
+    assert_int_equal(fixture_send(f), 0);
+    assert_false(answer_has(f, STUN_ATTR_OTHER_ADDRESS));
+    assert_true(addr_equal(&f->out.reply_from, &f->tuple.local));
+    f->tuple.local = ip_port("10.0.0.2:3478");
+    f->tuple.transport = TURN_TCP;
+    request_begin(f, STUN_REQUEST, STUN_BINDING);
+    stun_put_u32(&f->w, STUN_ATTR_CHANGE_REQUEST, 2);
+    assert_int_equal(fixture_send(f), 420);
+    f->cfg.behaviors[0].transport = TURN_TCP;
+    assert_int_equal(fixture_run(f), 420);
+    request_begin(f, STUN_REQUEST, STUN_BINDING);
+    assert_int_equal(fixture_send(f), 0);
+    assert_addr(answer_addr(f, STUN_ATTR_OTHER_ADDRESS), "198.51.100.1:3479");
+}
+
+static void response_port(void **state)
+{
+    struct fixture *f = *state;
+    struct stun_attr list;
+
+    behavior(f);
+    for (size_t len = 2; len <= 4; len += 2) {
+        request_begin(f, STUN_REQUEST, STUN_BINDING);
+        stun_put(&f->w, STUN_ATTR_RESPONSE_PORT, "\x12\x34\0", len);
+        assert_int_equal(fixture_send(f), 0);
+        struct addr to = f->tuple.client;
+        to.port = 0x1234;
+        assert_true(addr_equal(&f->out.reply_to, &to));
+        assert_addr(f->out.reply_from, "10.0.0.2:3478");
+    }
+    request_begin(f, STUN_REQUEST, STUN_BINDING);
+    stun_put(&f->w, STUN_ATTR_RESPONSE_PORT, "\0\0\0", 4);
+    assert_int_equal(fixture_send(f), 400);
+    assert_true(addr_equal(&f->out.reply_to, &f->tuple.client));
+    request_begin(f, STUN_REQUEST, STUN_BINDING);
+    stun_put(&f->w, STUN_ATTR_RESPONSE_PORT, "\x12\x34\0", 4);
+    stun_put(&f->w, STUN_ATTR_PADDING, NULL, 0);
+    assert_int_equal(fixture_send(f), 400);
+    // Without a second address all three are unknown.
+    f->cfg.behavior_count = 0;
+    stun_put_u32(&f->w, STUN_ATTR_CHANGE_REQUEST, 4);
+    assert_int_equal(fixture_send(f), 420);
+    assert_true(stun_find(&f->answer, STUN_ATTR_UNKNOWN_ATTRIBUTES, &list));
+    assert_int_equal(list.len, 6);
+    assert_memory_equal(list.value, "\0\x03\0\x26\0\x27", 6);
+}
+
+static void padding(void **state)
+{
+    struct fixture *f = *state;
+    static const uint8_t ones[40000] = {1, 1, 1, 1};
+    static const size_t lens[] = {0, 4, 36, 64, 500, 1499, 1500, 1600, 40000};
+    struct stun_attr attr;
+
+    behavior(f);
+    for (size_t i = 0; i < 2 * sizeof(lens) / sizeof(lens[0]); i++) {
+        size_t len = lens[i / 2], least = 20 + 4 * 12 + 4 + (i % 2 ? 8 : 0);
+        f->fingerprint = i % 2;
+        request_begin(f, STUN_REQUEST, STUN_BINDING);
+        stun_put(&f->w, STUN_ATTR_PADDING, ones, len);
+        assert_int_equal(fixture_send(f), 0);
+        assert_true(stun_find(&f->answer, STUN_ATTR_PADDING, &attr));
+        assert_int_equal(attr.len % 4, 0);
+        assert_in_range(f->out.reply_len, least, f->request_len > least ? f->request_len : least);
+        if (len > 1600)
+            assert_int_equal(attr.len, 1500);
+        for (size_t j = 0; j < attr.len; j++)
+            assert_int_equal(attr.value[j], 0);
     }
 }
 
@@ -227,6 +357,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(plain, setup, teardown),
         cmocka_unit_test_setup_teardown(ipv6_client, setup, teardown),
         cmocka_unit_test_setup_teardown(classic_client, setup, teardown),
+        cmocka_unit_test_setup_teardown(change_request, setup, teardown),
+        cmocka_unit_test_setup_teardown(response_port, setup, teardown),
+        cmocka_unit_test_setup_teardown(padding, setup, teardown),
         cmocka_unit_test_setup_teardown(other_classes, setup, teardown),
         cmocka_unit_test_setup_teardown(unknown_methods, setup, teardown),
         cmocka_unit_test_setup_teardown(unknown_attributes, setup, teardown),
