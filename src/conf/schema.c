@@ -132,7 +132,8 @@ const struct conf_option conf_options[] = {
     {"alternate", "Where clients are sent that ask for an allocation.", CONF_GROUP},
     {"alternate.servers",
      "If set, Allocate requests are answered with 300 (Try Alternate) and one of these, in turn, "
-     "of the family that the client used.",
+     "of the family that the client used. A family without any is served here, and nobody is sent "
+     "to the address that he asked, so that several servers may share one list.",
      CONF_CODED, LIST(alternate.servers, alternate.server_count, 64),
      .codec = &conf_codec_transport_address, .value = "[ ]"},
     {"alternate.domain",

@@ -179,8 +179,27 @@ static enum turn_action make(struct turn_request *r, struct wish *wish)
     return answer(r);
 }
 
+// Another server for this client, in turn; NULL: it is served here. The family has to be the one
+// that it reached us by (RFC 8489 10).
+static const struct addr *find_alternate(struct turn_request *r)
+{
+    const struct turn_config *cfg = r->server->cfg;
+    const struct turn_tuple *t = r->in->tuple;
+
+    for (size_t i = 0; i < cfg->alternate_count; i++) {
+        size_t at = (r->server->next_alternate + i) % cfg->alternate_count;
+        const struct addr *a = &cfg->alternates[at];
+        if (a->family != t->client.family || addr_equal(a, &t->local))
+            continue;
+        r->server->next_alternate = at + 1;
+        return a;
+    }
+    return NULL;
+}
+
 enum turn_action turn_handle_allocate(struct turn_request *r)
 {
+    const struct addr *alternate;
     struct wish wish;
 
     // 1. The request is authentic: dispatch.c.
@@ -191,6 +210,11 @@ enum turn_action turn_handle_allocate(struct turn_request *r)
             return answer(r);
         return reply_error(r, 437);
     }
+    // RFC 8656 7.2 lets a server redirect at any point: what this one could not do another may.
+    // Only a port that was reserved here is to be had nowhere else.
+    alternate = has(r, STUN_ATTR_RESERVATION_TOKEN) ? NULL : find_alternate(r);
+    if (alternate)
+        return reply_alternate(r, alternate);
     int code = read_wish(r, &wish);
     if (code)
         return reply_error(r, code);

@@ -28,6 +28,7 @@ struct turn_server *turn_server_new(const struct turn_ops *ops, void *arg, struc
     s->arg = arg;
     s->quota = quota;
     s->worker = worker;
+    s->next_alternate = worker; // or all workers would begin with the same
     rand_bytes(&s->key, sizeof(s->key));
     rand_bytes(&s->next_session, sizeof(s->next_session));
     return s;

@@ -30,6 +30,7 @@ struct turn_server {
     struct siphash_key key;
     uint64_t next_session; // low 56 bits; the worker's number is above
     uint8_t worker;
+    size_t next_alternate; // whose turn it is in cfg->alternates
     struct turn_allocation **bucket;
     size_t bucket_count; // a power of two
     size_t count;
@@ -88,6 +89,8 @@ enum turn_action reply_error(struct turn_request *r,
                              int code); // and TURN_EVENT_REFUSED, but for 403
 // 420; at most TURN_UNKNOWN_MAX types
 enum turn_action reply_unknown(struct turn_request *r, const uint16_t *types, size_t count);
+// 300 with ALTERNATE-SERVER and, if set, ALTERNATE-DOMAIN.
+enum turn_action reply_alternate(struct turn_request *r, const struct addr *alternate);
 enum turn_action reply_auth(struct turn_request *r, const struct auth_reject *reject);
 
 // --- allocation.c ---

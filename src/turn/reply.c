@@ -91,6 +91,19 @@ enum turn_action reply_unknown(struct turn_request *r, const uint16_t *types, si
     return reply_end(r);
 }
 
+enum turn_action reply_alternate(struct turn_request *r, const struct addr *alternate)
+{
+    const char *domain = r->server->cfg->alternate_domain;
+
+    report_refused(r, 300);
+    begin(r, STUN_ERROR);
+    put_error(r, 300);
+    stun_put_addr(&r->w, STUN_ATTR_ALTERNATE_SERVER, alternate);
+    if (domain)
+        stun_put_text(&r->w, STUN_ATTR_ALTERNATE_DOMAIN, domain);
+    return reply_end(r);
+}
+
 enum turn_action reply_auth(struct turn_request *r, const struct auth_reject *reject)
 {
     struct stun_attr user;

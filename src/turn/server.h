@@ -26,6 +26,9 @@ struct turn_config {
     const char *software;         // SOFTWARE in authenticated answers; NULL: none
     struct turn_behavior behaviors[TURN_BEHAVIORS_MAX]; // RFC 5780
     unsigned behavior_count;
+    const struct addr *alternates; // where Allocate requests are sent instead, RFC 8489 10
+    size_t alternate_count;
+    const char *alternate_domain; // NULL: none
 };
 
 struct turn_relay_request {

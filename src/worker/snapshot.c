@@ -198,6 +198,9 @@ static void fill_turn(struct snapshot *s)
         .max_permissions = c->limits.permissions,
         .max_channels = c->limits.channels,
         .software = PACKAGE_NAME,
+        .alternates = c->alternate.servers,
+        .alternate_count = c->alternate.server_count,
+        .alternate_domain = c->alternate.domain,
     };
     for (size_t i = 0; i < s->relay_count; i++)
         *(s->relays[i].family == ADDR_IPV6 ? &s->turn.relay_ipv6 : &s->turn.relay_ipv4) = true;

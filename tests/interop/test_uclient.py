@@ -20,10 +20,11 @@ CLIENTS, PACKETS, INTERVAL = 10, 1000, 3 * tap.SLOW  # the interval is in ms
 class Case:
     """One run of the client with its own daemon and peer."""
 
-    def __init__(self, *flags, host="127.0.0.1", peer_host="127.0.0.1"):
+    def __init__(self, *flags, host="127.0.0.1", peer_host="127.0.0.1", redirect=False):
         program, peer_program = need("turnutils_uclient"), need("turnutils_peer")
         self.flags = " ".join(flags) or "with RTCP"
         self.daemon = Daemon(log={"level": "info"})
+        self.first = Daemon(alternate={"servers": ["%s:%d" % (host, self.daemon.port)]}) if redirect else None
         self.log = os.path.join(folder(), "log")
         peer_port = free_port()
         if "-y" not in flags:
@@ -31,7 +32,7 @@ class Case:
             self.peer = Process([peer_program, "-L", peer_host, "-p", str(peer_port)], peer_log)
             time.sleep(0.2)
             tap.check(self.peer.alive(), "turnutils_peer ended: " + tail(peer_log))
-        self.client = Process([program, "-u", "user", "-w", "pass", "-p", str(self.daemon.port), "-e", peer_host,
+        self.client = Process([program, "-u", "user", "-w", "pass", "-p", str((self.first or self.daemon).port), "-e", peer_host,
                                "-r", str(peer_port), "-m", str(CLIENTS), "-n", str(PACKETS), "-z", str(INTERVAL), "-l", "160",
                                *flags, host], self.log, cwd=self.daemon.folder)
         tap.on_failure(lambda: "turnutils_uclient %s:\n%s" % (self.flags, tail(self.log, 15)))
@@ -49,6 +50,10 @@ class Case:
         tap.diag("uclient %s: sent %d, came back %d, lost %d, dropped %d" % (self.flags, sent, received, lost, dropped))
         tap.check(sent >= PACKETS * CLIENTS, "only %d packets were sent" % sent)
         tap.equal((received, lost, dropped), (sent, 0, 0), "received, lost and dropped of uclient " + self.flags)
+        if self.first:
+            tap.check("300 Try Alternate" in self.first.read_log(), "nobody was redirected")
+            tap.check("allocation created" not in self.first.read_log(), "the first server served somebody")
+            self.first.stop()
         self.daemon.stop()
 
 
@@ -76,6 +81,11 @@ def test_ipv6():
 def test_client_to_client():
     """client to client (-y), relay to relay: channels, Send over TCP with RTCP pairs, IPv6"""
     run(Case("-y", "-c"), Case("-y", "-t", "-s"), Case("-y", "-x", "-c", host="::1"))
+
+
+def test_alternate():
+    """ALTERNATE-SERVER: the tool goes from the first daemon to the second, over UDP and TCP"""
+    run(Case("-c", redirect=True), Case("-t", "-c", redirect=True))
 
 
 def test_negative():

@@ -361,6 +361,48 @@ static void retransmission(void **state)
     assert_int_equal(f->open, 1);
 }
 
+static void alternate_server(void **state)
+{
+    struct fixture *f = *state;
+    const struct addr servers[] = {ip_port("192.0.2.1:1"), ip_port("[2001:db8::1]:2"),
+                                   f->tuple.local, ip_port("192.0.2.3:3")};
+    static const uint16_t ports[] = {3, 1, 3, 1}; // worker 3 begins at [3]
+    struct stun_attr domain;
+
+    f->cfg.alternates = servers;
+    f->cfg.alternate_count = 4;
+    fixture_login(f);
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(do_allocate(f), 300);
+        assert_true(f->answer_signed);
+        assert_int_equal(answer_addr(f, STUN_ATTR_ALTERNATE_SERVER).port, ports[i]);
+        assert_false(answer_has(f, STUN_ATTR_ALTERNATE_DOMAIN));
+    }
+    f->cfg.alternate_domain = "b.example";
+    assert_int_equal(do_allocate(f), 300);
+    assert_true(stun_find(&f->answer, STUN_ATTR_ALTERNATE_DOMAIN, &domain));
+    assert_int_equal(domain.len, 9);
+    assert_memory_equal(domain.value, "b.example", 9);
+    assert_int_equal(f->events[TURN_EVENT_REFUSED], 5);
+    assert_int_equal(f->open, 0);
+    // A reservation is good here only (this one is unknown), a server of the other family for no
+    // one.
+    f->open_result = -EADDRNOTAVAIL;
+    request_begin(f, STUN_REQUEST, STUN_ALLOCATE);
+    stun_put_u32(&f->w, STUN_ATTR_REQUESTED_TRANSPORT, 17u << 24);
+    stun_put(&f->w, STUN_ATTR_RESERVATION_TOKEN, "01234567", 8);
+    assert_int_equal(fixture_send(f), 508);
+    f->open_result = 0;
+    f->cfg.alternates = &servers[1];
+    f->cfg.alternate_count = 2;
+    assert_int_equal(do_allocate(f), 0);
+    // Who has an allocation keeps it.
+    f->cfg.alternates = servers;
+    assert_int_equal(fixture_run(f), 0);
+    assert_int_equal(do_allocate(f), 437);
+    assert_int_equal(do_refresh(f, 600), 0);
+}
+
 static void quotas(void **state)
 {
     struct fixture *f = *state;
@@ -420,6 +462,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(even_port_and_token, setup, teardown),
         cmocka_unit_test_setup_teardown(lifetime, setup, teardown),
         cmocka_unit_test_setup_teardown(retransmission, setup, teardown),
+        cmocka_unit_test_setup_teardown(alternate_server, setup, teardown),
         cmocka_unit_test_setup_teardown(quotas, setup, teardown),
         cmocka_unit_test_setup_teardown(nothing_is_left_of_a_failure, setup, teardown),
     };
