@@ -158,10 +158,10 @@ static int open_on(struct ports *p, struct address *a, bool even, struct udp_soc
         struct addr local = a->addr;
         local.port = port;
         bag_take(p, a, port);
-        err = udp_open(out, &local, 0);
+        err = udp_open(out, &local, UDP_ICMP_ERRORS);
         if (!err && next) {
             local.port++;
-            err = udp_open(next, &local, 0);
+            err = udp_open(next, &local, UDP_ICMP_ERRORS);
             if (err) {
                 close(out->fd);
                 out->fd = -1;

@@ -10,18 +10,23 @@ struct udp_socket {
     struct io_sink sink;
     struct addr local; // bound address; IP any when it listens on every one
     int fd;
-    uint16_t gso_max; // longest datagram that may be sent as a segment; 0: the kernel or the device
-                      // cannot
-    bool pktinfo;     // listens on every address: each datagram tells which one it was sent to
+    uint16_t gso_max;    // longest datagram that may be sent as a segment; 0: the kernel or the
+                         // device cannot
+    uint16_t gso_missed; // messages still to be sent singly before longer segments are tried again
+    bool pktinfo;        // listens on every address: each datagram tells which one it was sent to
+    bool icmp_errors;    // ICMP errors are kept for udp_receive_errors
+    bool errors_seen;    // a call has failed with what may be one: there may be some to receive
 };
 
 enum {
     UDP_REUSEPORT = 1, // one of several workers' sockets on the same address
     UDP_BIG_BUFFERS = 2,
+    UDP_ICMP_ERRORS = 4, // see udp_receive_errors
 };
 
-// Opens and binds a socket, non-blocking, close-on-exec. A wildcard address gets packet info. 0 or
-// a negative errno.
+// Opens and binds a socket, non-blocking, close-on-exec. A wildcard address gets packet info. IPv4
+// datagrams leave without DF, whatever ICMP says of the path (RFC 8656 14, alternate behavior);
+// IPv6 ones are fragmented here where the path is known to need it. 0 or a negative errno.
 int udp_open(struct udp_socket *s, const struct addr *local, unsigned flags);
 
 // Closes it (fd -1 is nothing); what is queued is sent first.
@@ -37,8 +42,9 @@ struct udp_in {
     struct addr to; // local address that it was sent to
 };
 
-// Sends one datagram at once, behind what is queued, and never in fragments: one that is longer
-// than the path takes is dropped. Not for a socket that listens on every address.
+// Sends one datagram at once, behind what is queued, and never in fragments (IPv4: with DF). One
+// that is longer than the link takes is dropped here; a router that cannot pass it on answers with
+// an ICMP error. Not for a socket that listens on every address.
 void udp_send_whole(struct io *io, struct udp_socket *s, const struct addr *to, const void *data,
                     size_t len);
 
@@ -48,5 +54,22 @@ void udp_send_whole(struct io *io, struct udp_socket *s, const struct addr *to, 
 // more.
 unsigned udp_receive(struct io *io, struct udp_socket *s, struct udp_in *in, unsigned max,
                      bool *drained);
+
+// --- udp_error.c ---
+
+// Why a datagram did not arrive, as a router or the host of the destination says, or somebody who
+// pretends to be one: it is no proof.
+struct udp_error {
+    struct addr to;     // where the datagram was sent
+    uint8_t type, code; // of ICMP or ICMPv6, by the family of `to`
+    uint32_t mtu;       // of the next hop when the datagram was too big for it, else 0
+};
+
+// Reads at most max (<= UDP_BATCH) errors that ICMP reported for datagrams of a socket with
+// UDP_ICMP_ERRORS. Others that the kernel queues are read and left out. Returns their number;
+// *drained when there are no more. Worth a call when s->errors_seen, or when the socket was ready
+// and had nothing to read: unread errors take room from datagrams.
+unsigned udp_receive_errors(struct io *io, struct udp_socket *s, struct udp_error *out,
+                            unsigned max, bool *drained);
 
 #endif

@@ -145,12 +145,19 @@ size_t turn_server_count(const struct turn_server *s);
 void turn_server_each(struct turn_server *s, bool (*each)(struct turn_allocation *a, void *arg),
                       void *arg);
 
-// Header of a Data indication (RFC 8656 11.4): STUN header, XOR-PEER-ADDRESS and the head of DATA,
+// Header of a Data indication (RFC 8656 11.3): STUN header, XOR-PEER-ADDRESS and the head of DATA,
 // which the payload follows; then TURN_DATA_PAD(len) zero bytes end it. buf has
 // TURN_DATA_HEADER_MAX bytes. Returns the length.
 #define TURN_DATA_HEADER_MAX (20 + 24 + 4)
 #define TURN_DATA_PAD(len) ((4 - ((len)&3)) & 3)
 size_t turn_data_header(uint8_t *buf, const uint8_t txid[12], const struct addr *peer,
                         uint16_t payload_len);
+
+// A whole Data indication that tells of an ICMP error (RFC 8656 11.5, 18.13). peer: where the
+// datagram was sent; data: the next hop's MTU if it was too big for it, else 0. buf has
+// TURN_DATA_ICMP_MAX bytes. Returns the length.
+#define TURN_DATA_ICMP_MAX (20 + 24 + 12)
+size_t turn_data_icmp(uint8_t *buf, const uint8_t txid[12], const struct addr *peer, uint8_t type,
+                      uint8_t code, uint32_t data);
 
 #endif

@@ -95,6 +95,14 @@ void relay_channel_data(struct worker *w, struct turn_allocation *a, const uint8
                         size_t len, int64_t now_ms);
 // The payload of a Send indication.
 void relay_send(struct worker *w, const struct turn_output *out);
+// A transaction id for an indication: never answered, so that it is enough that they look random
+// and differ.
+void relay_indication_id(struct worker *w, uint8_t txid[12]);
+
+// relay_error.c: what ICMP says about datagrams to peers (RFC 8656 11.5). Reads some errors of a
+// relay socket; false: there may be more. rate: of this socket.
+bool relay_errors(struct worker *w, struct turn_allocation *a, struct udp_socket *udp,
+                  struct rate *rate, int64_t now_ms);
 
 // report.c: what happened, as log lines.
 void report_event(struct worker *w, const struct turn_event_info *info);

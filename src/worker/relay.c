@@ -16,6 +16,7 @@ struct relay_socket {
     struct event readable;
     struct turn_allocation *allocation;
     struct worker *worker;
+    struct rate errors; // indications about ICMP errors
 };
 
 static const uint8_t zeros[4];
@@ -49,11 +50,20 @@ void relay_channel_data(struct worker *w, struct turn_allocation *a, const uint8
         send_to_peer(w, a, &ch->peer, cd.payload, cd.len);
 }
 
+// DONT-FRAGMENT counts from IPv4 to IPv4 and for clients on streams (RFC 8656 14 and 15); where a
+// datagram is translated from or to IPv6 it must be ignored (13.1 to 13.3).
+static bool may_forbid_fragments(const struct turn_allocation *a, const struct addr *peer)
+{
+    if (a->tuple.transport == TURN_TCP || a->tuple.transport == TURN_TLS)
+        return true;
+    return a->tuple.client.family == ADDR_IPV4 && peer->family == ADDR_IPV4;
+}
+
 void relay_send(struct worker *w, const struct turn_output *out)
 {
     struct turn_allocation *a = out->allocation;
     struct relay_socket *rs = a->relay[turn_relay_index(out->peer.family)].socket;
-    if (out->dont_fragment && rs) {
+    if (rs && out->dont_fragment && may_forbid_fragments(a, &out->peer)) {
         udp_send_whole(w->io, &rs->udp, &out->peer, out->payload, out->payload_len);
         a->sent_packets++;
         a->sent_bytes += out->payload_len;
@@ -64,9 +74,7 @@ void relay_send(struct worker *w, const struct turn_output *out)
 
 // --- peer to client ---
 
-// Transaction ids of indications are never answered, so that it is enough that they look random and
-// differ.
-static void indication_id(struct worker *w, uint8_t txid[12])
+void relay_indication_id(struct worker *w, uint8_t txid[12])
 {
     uint64_t count = w->indications++;
     uint64_t h[2];
@@ -107,7 +115,7 @@ static void send_to_client(struct worker *w, struct turn_allocation *a,
             pad = TURN_DATA_PAD(len);
     } else {
         uint8_t txid[12];
-        indication_id(w, txid);
+        relay_indication_id(w, txid);
         head_len = turn_data_header(head, txid, peer, (uint16_t)len);
         if (!head_len) // longer than a STUN message can be
             return;
@@ -151,15 +159,21 @@ static void on_relay_readable(evutil_socket_t fd, short what, void *arg)
     struct relay_socket *rs = arg;
     struct worker *w = rs->worker;
     struct udp_in in[UDP_BATCH];
-    bool drained = false;
+    bool drained = false, idle = true;
     int64_t now_ms = clock_ms();
     for (int round = 0; round < ROUNDS && !drained; round++) {
         unsigned n = udp_receive(w->io, &rs->udp, in, UDP_BATCH, &drained);
+        idle = idle && n == 0;
         if (now_ms >= rs->allocation->expires_ms)
             continue; // dead, though not swept yet: its packets are read and dropped
         for (unsigned i = 0; i < n; i++)
             relay_datagrams(w, rs->allocation, &in[i], now_ms);
     }
+    // Ready, but not for reading: the kernel says so, too, when there are errors. Nothing else asks
+    // for them, so that they cost the packets of others nothing.
+    if ((idle || rs->udp.errors_seen) &&
+        !relay_errors(w, rs->allocation, &rs->udp, &rs->errors, now_ms))
+        drained = false;
     if (!drained || !event_pending(&rs->readable, EV_READ, NULL))
         read_on(rs);
 }
@@ -192,6 +206,7 @@ static int relay_open(void *arg, struct turn_allocation *a, struct turn_relay_re
     }
     rs->allocation = a;
     rs->worker = w;
+    rs->errors = (struct rate){0};
     event_assign(&rs->readable, w->base, rs->udp.fd, EV_READ | EV_PERSIST | EV_ET,
                  on_relay_readable, rs);
     if (event_add(&rs->readable, NULL)) {

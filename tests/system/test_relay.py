@@ -461,7 +461,8 @@ def test_dont_fragment_beyond_mtu():
             with right.inside():
                 peer = client.udp_socket(host)
             tap.cleanup(peer.close)
-            c = d.client()
+            # To IPv6 it counts for clients on streams only (RFC 8656 13.1 and 15).
+            c = d.client("udp" if family == stun.IPV4 else "tcp")
             c.allocate(family=family)
             c.permit(host)
             name = client.name_of(peer)
@@ -471,6 +472,7 @@ def test_dont_fragment_beyond_mtu():
                 got = peer.recv(65536) if arrives else client.received(peer, 0.3)
                 peer.settimeout(5 * tap.SLOW)
                 tap.check(got == (payload(size) if arrives else None), "%s, %d bytes, %r" % (host, size, extra))
+            tap.equal(c.recv_icmp(0.1), None, "an indication, though no router said anything")
 
 
 def test_between_hosts():

@@ -351,6 +351,29 @@ static void data_header(void **state)
     }
 }
 
+// RFC 8656 18.13.
+static void icmp_indication(void **state)
+{
+    uint8_t buf[TURN_DATA_ICMP_MAX], txid[12] = "abcdefghijkl";
+    struct addr peer = ip_port("192.0.2.1:9");
+    struct stun_msg msg;
+    struct stun_attr attr;
+    struct addr got;
+    size_t len = turn_data_icmp(buf, txid, &peer, 3, 4, 1300);
+    assert_int_equal(len, 20 + 12 + 12);
+    assert_int_equal(stun_parse(&msg, buf, len), STUN_PARSE_OK);
+    assert_int_equal(msg.class_, STUN_INDICATION);
+    assert_int_equal(msg.method, STUN_DATA);
+    assert_int_equal(stun_get_addr(&msg, STUN_ATTR_XOR_PEER_ADDRESS, &got), 0);
+    assert_true(addr_equal(&got, &peer));
+    assert_true(stun_find(&msg, STUN_ATTR_ICMP, &attr));
+    assert_int_equal(attr.len, 8);
+    assert_memory_equal(attr.value, "\0\0\3\4\0\0\5\x14", 8);
+    assert_false(stun_find(&msg, STUN_ATTR_DATA, &attr));
+    peer = ip_port("[2001:db8::1]:9");
+    assert_int_equal(turn_data_icmp(buf, txid, &peer, 1, 4, 0), sizeof buf);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -365,6 +388,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(unknown_attributes, setup, teardown),
         cmocka_unit_test_setup_teardown(malformed, setup, teardown),
         cmocka_unit_test(data_header),
+        cmocka_unit_test(icmp_indication),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,15 +25,20 @@ struct pair {
     struct udp_socket a, b;
 };
 
-static void bind_any_port(struct udp_socket *s, const char *ip)
+static void bind_with(struct udp_socket *s, const char *ip, unsigned flags)
 {
     struct addr local;
     assert_int_equal(addr_parse_ip(&local, ip, 0), 0);
-    assert_int_equal(udp_open(s, &local, UDP_BIG_BUFFERS), 0);
+    assert_int_equal(udp_open(s, &local, flags), 0);
     struct sockaddr_storage ss;
     socklen_t len = sizeof ss;
     assert_int_equal(getsockname(s->fd, (struct sockaddr *)&ss, &len), 0);
     assert_int_equal(addr_from_sockaddr(&s->local, (struct sockaddr *)&ss), 0);
+}
+
+static void bind_any_port(struct udp_socket *s, const char *ip)
+{
+    bind_with(s, ip, UDP_BIG_BUFFERS);
 }
 
 static int setup(void **state)
@@ -223,6 +228,107 @@ static void test_wildcard_source(void **state)
     udp_close(p->io, &any);
 }
 
+static void queue_from(struct pair *p, struct udp_socket *s, const struct addr *to,
+                       const void *data, size_t len)
+{
+    struct io_out *out = io_queue(p->io, &s->sink);
+    out->to = *to;
+    out->from = s->local;
+    out->iov[0] = (struct iovec){(void *)(uintptr_t)data, len};
+    out->iov_count = 1;
+    out->len = (uint32_t)len;
+}
+
+static unsigned arrived(struct pair *p, struct udp_socket *s)
+{
+    struct udp_in in[UDP_BATCH];
+    unsigned count = 0;
+    bool drained = false;
+    while (!drained) {
+        unsigned n = udp_receive(p->io, s, in, UDP_BATCH, &drained);
+        for (unsigned i = 0; i < n; i++)
+            count += in[i].segment ? (in[i].len + in[i].segment - 1) / in[i].segment : 1;
+    }
+    return count;
+}
+
+// An error about one datagram fails a later call, whatever that sends; nothing is lost by it,
+// alone, in a batch, or in segments.
+static void test_errors_of_others(void **state)
+{
+    struct pair *p = *state;
+    struct udp_socket s, gone;
+    static uint8_t data[4 * 100];
+    bind_with(&s, "127.0.0.1", UDP_ICMP_ERRORS);
+    bind_any_port(&gone, "127.0.0.1");
+    struct addr dead = gone.local, third = p->a.local;
+    udp_close(p->io, &gone);
+    for (int round = 0; round < 20; round++) {
+        queue_from(p, &s, &dead, data, 10);
+        io_flush(p->io); // loopback: the error is there when it returns
+        s.errors_seen = false;
+        switch (round % 3) {
+        case 0:
+            queue_from(p, &s, &p->b.local, data, 100);
+            break;
+        case 1:
+            queue_from(p, &s, &p->b.local, data, 100);
+            queue_from(p, &s, &dead, data, 10);
+            queue_from(p, &s, &third, data, 10);
+            break;
+        case 2:
+            for (int i = 0; i < 4; i++)
+                queue_from(p, &s, &p->b.local, data + i * 100, 100);
+            break;
+        }
+        io_flush(p->io);
+        assert_true(s.errors_seen);
+        assert_int_equal(s.gso_max, p->a.gso_max);
+        assert_int_equal(arrived(p, &p->b), round % 3 == 2 ? 4 : 1);
+        assert_int_equal(arrived(p, &p->a), round % 3 == 1);
+        assert_int_equal(io_counters(p->io)->dropped, 0);
+    }
+    struct udp_error errors[4];
+    bool drained = false;
+    unsigned count = 0;
+    while (!drained) {
+        unsigned n = udp_receive_errors(p->io, &s, errors, 4, &drained);
+        for (unsigned i = 0; i < n; i++) {
+            assert_true(addr_equal(&errors[i].to, &dead));
+            assert_int_equal(errors[i].type, 3);
+            assert_int_equal(errors[i].code, 3);
+            assert_int_equal(errors[i].mtu, 0);
+        }
+        count += n;
+    }
+    assert_true(count >= 20);
+    assert_false(s.errors_seen);
+    assert_int_equal(udp_receive_errors(p->io, &s, errors, 4, &drained), 0);
+    assert_true(drained);
+    udp_close(p->io, &s);
+}
+
+// A path that took no segments is not held against all the others for ever.
+static void test_segments_come_back(void **state)
+{
+    struct pair *p = *state;
+    static uint8_t data[200];
+    if (p->a.gso_max == 0)
+        skip();
+    p->a.gso_max = 50;
+    p->a.gso_missed = 3;
+    for (int round = 0; round < 4; round++) {
+        assert_int_equal(p->a.gso_max, round < 3 ? 50 : UINT16_MAX);
+        queue(p, &p->b.local, data, 10); // fits
+        queue(p, &p->a.local, data, 100);
+        queue(p, &p->b.local, data, 100);
+        queue(p, &p->b.local, data + 100, 100);
+        io_flush(p->io);
+    }
+    assert_int_equal(arrived(p, &p->b), 12);
+    assert_int_equal(arrived(p, &p->a), 4);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -232,6 +338,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_queue_overflow, setup, teardown),
         cmocka_unit_test_setup_teardown(test_retired_sink, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wildcard_source, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_errors_of_others, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_segments_come_back, setup, teardown),
     };
     return cmocka_run_group_tests_name("udp", tests, NULL, NULL);
 }

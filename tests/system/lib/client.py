@@ -16,6 +16,7 @@ from tap import SLOW
 SO_RCVBUFFORCE = 33
 
 Data = collections.namedtuple("Data", "peer channel payload")
+Icmp = collections.namedtuple("Icmp", "peer type code data")
 
 
 class StunError(Exception):
@@ -94,6 +95,7 @@ class Client:
         self.relayed = []
         self.token = None
         self.data = collections.deque()
+        self.icmp = collections.deque()
         self.buffer = b""
         self.closed = False
         self.sock = self._fresh_socket(source, inside)
@@ -214,6 +216,14 @@ class Client:
         msg = stun.Message(frame)
         if any(msg.padding):
             raise stun.Malformed("padding is not zero: %s" % msg.padding.hex())
+        if msg.method == stun.DATA_METHOD and msg.cls == stun.INDICATION and msg.has(stun.ICMP):
+            if msg.has(stun.DATA) or not msg.has(stun.XOR_PEER_ADDRESS):
+                raise stun.Malformed("Data indication with an ICMP attribute: %r" % msg)
+            reserved, kind, code, data = struct.unpack("!HBBI", msg.get(stun.ICMP))
+            if reserved:
+                raise stun.Malformed("the reserved bits of ICMP are %#x" % reserved)
+            self.icmp.append(Icmp(msg.address(stun.XOR_PEER_ADDRESS), kind, code, data))
+            return None
         if msg.method == stun.DATA_METHOD and msg.cls == stun.INDICATION:
             self.data.append(Data(msg.address(stun.XOR_PEER_ADDRESS), None, msg.get(stun.DATA)))
             return None
@@ -245,6 +255,18 @@ class Client:
             if frame is not None:
                 self._keep(frame)
         return self.data.popleft() if self.data else None
+
+    def recv_icmp(self, timeout=None):
+        """What ICMP said next about a datagram to a peer, None when nothing comes in time."""
+        end = time.monotonic() + (self.timeout if timeout is None else timeout)
+        while not self.icmp and not self.closed:
+            left = end - time.monotonic()
+            if left <= 0:
+                return None
+            frame = self.recv_raw(left)
+            if frame is not None:
+                self._keep(frame)
+        return self.icmp.popleft() if self.icmp else None
 
     def exchange(self, packet, timeout=None, retransmit=True):
         """Sends a ready request and waits; over UDP it is sent again until there is an answer."""

@@ -71,6 +71,10 @@ class Namespace:
             _libc.setns(home, CLONE_NEWNET)
             os.close(home)
 
+    def sysctl(self, name, value):
+        with self.inside(), open("/proc/sys/" + name, "w", encoding="ascii") as f:
+            f.write(str(value))
+
     def address(self, device, *addresses):
         for a in addresses:
             args = ["address", "add", a, "dev", device]
