@@ -147,6 +147,8 @@ static void set_behaviour(const struct making *m, SSL_CTX *ctx, bool datagram)
     // Sessions are resumed by tickets, which cost us no memory, and never by a cache.
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_session_id_context(ctx, session_context, sizeof session_context - 1);
+    if (!datagram)
+        SSL_CTX_set_read_ahead(ctx, 1); // one read(2) for a record and what follows it, not two
     SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
 }
 

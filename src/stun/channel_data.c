@@ -39,6 +39,15 @@ enum demux demux_first_byte(uint8_t b)
     return DEMUX_QUIC;
 }
 
+enum demux_stream demux_stream_first_byte(uint8_t b)
+{
+    if (b <= 3)
+        return DEMUX_STREAM_STUN;
+    if (b == 22)
+        return DEMUX_STREAM_TLS;
+    return b >= 'A' && b <= 'Z' ? DEMUX_STREAM_HTTP : DEMUX_STREAM_UNKNOWN;
+}
+
 int stream_frame_len(const uint8_t *data, size_t len)
 {
     struct cursor c = cursor_reader(data, len);

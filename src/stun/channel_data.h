@@ -37,6 +37,16 @@ enum demux {
 };
 enum demux demux_first_byte(uint8_t b);
 
+// What a client that has just connected speaks, by its first byte. TLS begins with a handshake record
+// (22), and no client without an allocation sends ChannelData, so that letters are the method of an HTTP request.
+enum demux_stream {
+    DEMUX_STREAM_STUN,
+    DEMUX_STREAM_TLS,
+    DEMUX_STREAM_HTTP,
+    DEMUX_STREAM_UNKNOWN,
+};
+enum demux_stream demux_stream_first_byte(uint8_t b);
+
 // Framing on a stream (RFC 8656 12.5: ChannelData is padded to 4 bytes there; STUN always is).
 // Looks at the first bytes and says how long the frame that starts there is, padding included:
 // > 0 the length; 0 more bytes are needed to tell; -EPROTO what starts there is neither STUN nor ChannelData

@@ -6,6 +6,7 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <pthread.h>
+#include <sys/queue.h>
 #include <time.h>
 
 #include "net/io.h"
@@ -40,6 +41,8 @@ struct worker {
     struct mailbox *mailbox;
     struct listener *listeners;
     struct stream *streams; // all of this worker's client connections
+    unsigned handshakes;    // unfinished, of TLS and DTLS together (limits.tls_handshakes)
+    TAILQ_HEAD(, stream) handshaking; // those of TLS, oldest first
     struct pending_request *pending, *spare;
     unsigned spare_count;      // length of spare
     struct turn_output output; // scratch
@@ -48,8 +51,8 @@ struct worker {
     uint64_t indications;
     bool auth_refused; // the request that was handled last was not authentic
     struct rate answers[ANSWER_RATES];
-    uint32_t *source_counts;   // connections by source, see stream.c
-    struct log_limit refusals; // see report.c
+    uint32_t *source_counts;                    // connections by source, see stream.c
+    struct log_limit refusals, bad_connections; // see report.c
     pthread_t thread;
     bool running;
 };
@@ -106,5 +109,8 @@ bool relay_errors(struct worker *w, struct turn_allocation *a, struct udp_socket
 
 // report.c: what happened, as log lines.
 void report_event(struct worker *w, const struct turn_event_info *info);
+// A connection that ends because of what the client sent, or left out: a line at level info, unless
+// there are too many of them.
+void report_bad_connection(struct worker *w, const struct addr *client, const char *why);
 
 #endif

@@ -44,11 +44,16 @@ static bool tcp_buffered(const struct stream *s)
     return false;
 }
 
+static int tcp_push(struct stream *s)
+{
+    return 0;
+}
+
 static void tcp_close(struct stream *s)
 {
 }
 
-const struct stream_transport stream_tcp = {tcp_read, tcp_write, tcp_buffered, tcp_close};
+const struct stream_transport stream_tcp = {tcp_read, tcp_write, tcp_buffered, tcp_push, tcp_close};
 
 // The transport writes its farewell itself, so that it is called while the socket is open.
 static void stream_free(struct stream *s)
@@ -65,7 +70,8 @@ static void leave_worker(struct stream *s)
 {
     event_del(&s->readable);
     event_del(&s->writable);
-    --*source_count(s->worker, &s->tuple.client);
+    if (s->stage != STREAM_PROXY)
+        --*source_count(s->worker, &s->tuple.client);
     *s->prev = s->next;
     if (s->next)
         s->next->prev = s->prev;
@@ -83,6 +89,12 @@ void stream_close(struct stream *s, const char *why)
     io_sink_retire(w->io, &s->sink);
     leave_worker(s);
     stream_free(s);
+}
+
+void stream_refuse(struct stream *s, const char *why)
+{
+    report_bad_connection(s->worker, &s->tuple.client, why);
+    stream_close(s, why);
 }
 
 void stream_fail(struct stream *s)
@@ -114,13 +126,14 @@ static ssize_t handle_frames(struct stream *s, const uint8_t *data, size_t len)
         if (frame == 0 || (size_t)frame > len - used)
             break;
         s->active_ms = now_ms;
+        s->spoken = true;
         handle_frame(s, data + used, (size_t)frame, now_ms);
         used += (size_t)frame;
     }
     return (ssize_t)used;
 }
 
-static bool keep_partial(struct stream *s, const uint8_t *data, size_t len)
+bool stream_keep(struct stream *s, const uint8_t *data, size_t len)
 {
     if (len == 0) {
         free(s->partial);
@@ -141,8 +154,8 @@ static void handle_input(struct stream *s, const uint8_t *data, size_t len)
 {
     ssize_t used = handle_frames(s, data, len);
     if (used < 0)
-        stream_close(s, "it carried something that is neither STUN nor ChannelData");
-    else if (!keep_partial(s, data + used, len - (size_t)used))
+        stream_refuse(s, stream_mistaken(s, s->spoken ? 0 : data[0]));
+    else if (!stream_keep(s, data + used, len - (size_t)used))
         stream_close(s, "out of memory");
 }
 
@@ -153,7 +166,7 @@ static void on_stream_readable(evutil_socket_t fd, short what, void *arg)
         stream_close(s, "the connection broke while sending");
         return;
     }
-    if (s->paused)
+    if (s->paused || (s->stage != STREAM_OPEN && !stream_begin(s)))
         return;
     struct io *io = s->worker->io;
     unsigned slot;
@@ -205,9 +218,25 @@ void stream_resume(struct stream *s)
 
 // --- life ---
 
+static bool has_room(struct worker *w, const struct addr *client)
+{
+    return *source_count(w, client) < w->snapshot->conf->limits.tcp_connections;
+}
+
+bool stream_set_client(struct stream *s, const struct addr *client, const struct addr *local)
+{
+    if (!has_room(s->worker, client))
+        return false;
+    ++*source_count(s->worker, client);
+    s->tuple.client = *client;
+    s->tuple.local = *local;
+    return true;
+}
+
 static bool join_worker(struct worker *w, struct stream *s)
 {
-    ++*source_count(w, &s->tuple.client);
+    if (s->stage != STREAM_PROXY)
+        ++*source_count(w, &s->tuple.client);
     s->worker = w;
     s->next = w->streams;
     s->prev = &w->streams;
@@ -243,9 +272,8 @@ void stream_accept(struct worker *w, int fd, const struct addr *client,
 {
     struct sockaddr_storage ss;
     socklen_t len = sizeof ss;
-    struct stream *s = *source_count(w, client) < w->snapshot->conf->limits.tcp_connections
-                           ? calloc(1, sizeof *s)
-                           : NULL;
+    // A load balancer's connections are counted when it has said whose they are.
+    struct stream *s = listen->proxy_protocol || has_room(w, client) ? calloc(1, sizeof *s) : NULL;
     if (!s || getsockname(fd, (struct sockaddr *)&ss, &len) ||
         addr_from_sockaddr(&s->tuple.local, (struct sockaddr *)&ss)) {
         struct log_about about = {.client = client};
@@ -265,6 +293,7 @@ void stream_accept(struct worker *w, int fd, const struct addr *client,
     s->tuple.client = *client;
     s->tuple.transport = TURN_TCP;
     s->active_ms = clock_ms();
+    stream_begin_first(s, listen);
     if (!join_worker(w, s))
         stream_close(s, "out of memory");
 }
@@ -286,7 +315,7 @@ void streams_sweep(struct worker *w, int64_t now_ms)
     int64_t idle_ms = (int64_t)w->snapshot->conf->limits.tcp_idle * 1000;
     for (struct stream *s = w->streams, *next; s; s = next) {
         next = s->next;
-        if (!s->allocation && now_ms - s->active_ms >= idle_ms)
+        if (!stream_begin_expired(s, now_ms) && !s->allocation && now_ms - s->active_ms >= idle_ms)
             stream_close(s, "idle without an allocation for limits.tcp_idle seconds");
     }
 }

@@ -4,6 +4,7 @@
 #ifndef TP_WORKER_STREAM_H
 #define TP_WORKER_STREAM_H
 
+#include <sys/queue.h>
 #include <sys/uio.h>
 
 #include "worker/internal.h"
@@ -22,6 +23,9 @@ struct stream_transport {
     ssize_t (*write)(struct stream *s, const struct iovec *iov, int count);
     // Whether read has more although the socket may have none.
     bool (*buffered)(const struct stream *s);
+    // Sends what a write has taken but the socket has not: 0 when there is nothing (left), -EAGAIN
+    // when the socket is to be waited for, another negative errno: the connection broke.
+    int (*push)(struct stream *s);
     // Says goodbye where the protocol has a word for it, and frees s->state. The socket is not its
     // business.
     void (*close)(struct stream *s);
@@ -29,22 +33,34 @@ struct stream_transport {
 
 extern const struct stream_transport stream_tcp;
 
+// What a connection has to bring before its frames are read.
+enum stream_stage {
+    STREAM_PROXY,     // the header of the PROXY protocol
+    STREAM_FIRST,     // a first byte, which tells TLS from what is not
+    STREAM_HANDSHAKE, // that of TLS
+    STREAM_OPEN,      // nothing more
+};
+
 struct stream {
     struct io_sink sink; // first: an allocation's link is this sink
     struct worker *worker;
     struct stream *next, **prev;
     int fd;
     bool failed; // to be closed by its own read event: never in the middle of something else
+    bool spoken; // a frame has come
     bool paused; // what it sends is left where it is
     const struct stream_transport *transport;
     void *state; // of the transport
+    enum stream_stage stage;
+    enum conf_transport accepts; // of its listener
+    TAILQ_ENTRY(stream) handshaking;
     struct event readable, writable;
     struct turn_tuple tuple;
     struct turn_allocation *allocation;
     uint8_t *partial; // an unfinished frame, or what was not handled when it was paused
     size_t partial_len;
     struct evbuffer *backlog; // NULL until the receiver first fell behind
-    int64_t active_ms;        // of the last complete frame
+    int64_t active_ms;        // of the last complete frame, or when its stage began
 };
 
 // Closes and frees it, and ends its allocation. Not from within the handling of its own input:
@@ -63,6 +79,31 @@ void stream_resume(struct stream *s);
 void stream_detach(struct stream *s);
 // Its new worker. Handling goes on when it is resumed. False: out of memory, and it is closed.
 bool stream_adopt(struct worker *w, struct stream *s);
+
+// Whom it belongs to, from its PROXY header. False: that source has limits.tcp_connections already.
+bool stream_set_client(struct stream *s, const struct addr *client, const struct addr *local);
+// Keeps bytes for the next read (s->partial). False: out of memory.
+bool stream_keep(struct stream *s, const uint8_t *data, size_t len);
+// Has a line in the log that says why, and closes it.
+void stream_refuse(struct stream *s, const char *why);
+
+// --- stream_begin.c ---
+// Takes the first step: for a stream that was just made.
+void stream_begin_first(struct stream *s, const struct conf_listen *listen);
+// Goes on, when the socket has become readable or writable. True: it is open now. False: more has
+// to come, or it has been closed.
+bool stream_begin(struct stream *s);
+// Closes those whose time is over (limits.tls_timeout). True if it did.
+bool stream_begin_expired(struct stream *s, int64_t now_ms);
+// What someone must have taken us for whose first byte this is, when it is not what we expect.
+const char *stream_mistaken(const struct stream *s, uint8_t first);
+
+// --- stream_tls.c ---
+// Begins TLS on a connection of which nothing has been read. False: out of memory.
+bool stream_tls_start(struct stream *s);
+// Goes on with the handshake. 0 when it is complete; -EAGAIN; -EPROTO with *why (valid until the
+// next call in this thread); -ECONNRESET when the client left.
+int stream_tls_handshake(struct stream *s, const char **why);
 
 // --- stream_out.c ---
 // The flush of its sink.

@@ -106,11 +106,18 @@ static bool write_backlog(struct stream *s)
 void stream_on_writable(evutil_socket_t fd, short what, void *arg)
 {
     struct stream *s = arg;
-    if (!write_backlog(s)) {
+    if (s->stage != STREAM_OPEN) {
+        if (stream_begin(s))
+            event_active(&s->readable, EV_READ,
+                         0); // there may be more where the handshake came from
+        return;
+    }
+    int left = write_backlog(s) ? s->transport->push(s) : -EPIPE;
+    if (left && left != -EAGAIN) {
         stream_fail(s);
         return;
     }
-    if (stream_backlog(s))
+    if (left || stream_backlog(s))
         return;
     event_del(&s->writable);
     if (s->backlog)

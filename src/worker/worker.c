@@ -79,6 +79,7 @@ int worker_new(struct worker **out, unsigned index, struct snapshot *snapshot, s
     w->index = index;
     w->snapshot = snapshot_ref(snapshot);
     w->ports = ports;
+    TAILQ_INIT(&w->handshaking);
     rand_bytes(&w->hash_key, sizeof w->hash_key);
     int err = build(w, quota);
     if (err) {

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What comes before the frames of a connection: the header of the PROXY protocol, the first byte
+// that tells TLS from what is not, the handshake of TLS. None of it reads a byte that belongs to
+// what follows.
+#include <errno.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include "net/proxy.h"
+#include "stun/channel_data.h"
+#include "worker/stream.h"
+
+static void enter(struct stream *s, enum stream_stage stage)
+{
+    s->stage = stage;
+    s->active_ms = clock_ms();
+}
+
+static enum stream_stage after_proxy(const struct stream *s)
+{
+    return conf_transport_secure(s->accepts) ? STREAM_FIRST : STREAM_OPEN;
+}
+
+void stream_begin_first(struct stream *s, const struct conf_listen *listen)
+{
+    s->accepts = listen->transport;
+    s->stage = listen->proxy_protocol ? STREAM_PROXY : after_proxy(s);
+}
+
+// How many bytes are there to be looked at, at most cap; 0: none yet, or it has been closed.
+static size_t peek(struct stream *s, uint8_t *buf, size_t cap)
+{
+    ssize_t got = recv(s->fd, buf, cap, MSG_PEEK);
+    if (got > 0)
+        return (size_t)got;
+    if (got == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR))
+        stream_close(s, got == 0 ? "by the client, which had said nothing" : "it broke");
+    return 0;
+}
+
+// --- the PROXY protocol ---
+
+static bool take_header(struct stream *s, const struct proxy_header *h)
+{
+    const struct addr *client = h->local ? &s->tuple.client : &h->client;
+    const struct addr *local = h->local ? &s->tuple.local : &h->dest;
+    if (!stream_set_client(s, client, local)) {
+        stream_close(s, "its source has limits.tcp_connections already");
+        return false;
+    }
+    enter(s, after_proxy(s));
+    return true;
+}
+
+// The bytes of an unfinished header are taken out of the socket, so that it is not readable for
+// their sake; those behind it stay there.
+static bool read_header(struct stream *s)
+{
+    uint8_t data[PROXY_HEADER_MAX];
+    struct proxy_header header;
+    const char *why;
+    size_t kept = s->partial_len;
+    if (kept)
+        memcpy(data, s->partial, kept);
+    size_t got = peek(s, data + kept, sizeof data - kept);
+    if (!got)
+        return false;
+    int len = proxy_parse(&header, data, kept + got, &why);
+    if (len < 0) {
+        stream_refuse(s, why);
+        return false;
+    }
+    size_t take = len ? (size_t)len - kept : got;
+    if (recv(s->fd, data + kept, take, 0) != (ssize_t)take) {
+        stream_close(s, "it broke");
+        return false;
+    }
+    if (!stream_keep(s, data, len ? 0 : kept + got)) {
+        stream_close(s, "out of memory");
+        return false;
+    }
+    return len > 0 && take_header(s, &header);
+}
+
+// --- TLS, or not ---
+
+const char *stream_mistaken(const struct stream *s, uint8_t first)
+{
+    bool plain = conf_transport_plain(s->accepts);
+    switch (demux_stream_first_byte(first)) {
+    case DEMUX_STREAM_TLS:
+        return "TLS on a plain port";
+    case DEMUX_STREAM_HTTP:
+        return "HTTP, which is not served here";
+    case DEMUX_STREAM_STUN:
+        if (!plain)
+            return "plain STUN on a port for TLS only";
+        break;
+    case DEMUX_STREAM_UNKNOWN:
+        break;
+    }
+    return plain ? "something that is neither STUN nor ChannelData" : "something that is not TLS";
+}
+
+static bool look_at_first(struct stream *s)
+{
+    uint8_t first;
+    if (!peek(s, &first, 1))
+        return false;
+    switch (demux_stream_first_byte(first)) {
+    case DEMUX_STREAM_TLS:
+        if (!stream_tls_start(s)) {
+            stream_refuse(s, "no memory, or no room within limits.tls_handshakes, for TLS");
+            return false;
+        }
+        enter(s, STREAM_HANDSHAKE);
+        return true;
+    case DEMUX_STREAM_STUN:
+        if (conf_transport_plain(s->accepts)) {
+            enter(s, STREAM_OPEN);
+            return true;
+        }
+        break;
+    case DEMUX_STREAM_HTTP:
+    case DEMUX_STREAM_UNKNOWN:
+        break;
+    }
+    stream_refuse(s, stream_mistaken(s, first));
+    return false;
+}
+
+static bool go_on_with_handshake(struct stream *s)
+{
+    const char *why;
+    int err = stream_tls_handshake(s, &why);
+    if (!err) {
+        enter(s, STREAM_OPEN);
+        return true;
+    }
+    if (err == -EPROTO) {
+        char text[256];
+        snprintf(text, sizeof text, "TLS handshake: %s", why);
+        stream_refuse(s, text);
+    } else if (err != -EAGAIN) {
+        stream_close(s, "by the client, in the middle of the TLS handshake");
+    }
+    return false;
+}
+
+bool stream_begin(struct stream *s)
+{
+    if (s->stage == STREAM_PROXY && !read_header(s))
+        return false;
+    if (s->stage == STREAM_FIRST && !look_at_first(s))
+        return false;
+    if (s->stage == STREAM_HANDSHAKE && !go_on_with_handshake(s))
+        return false;
+    return true;
+}
+
+bool stream_begin_expired(struct stream *s, int64_t now_ms)
+{
+    // A client of a port for both that says nothing may well be a plain one, which may be idle.
+    if (s->stage == STREAM_OPEN || (s->stage == STREAM_FIRST && conf_transport_plain(s->accepts)) ||
+        now_ms - s->active_ms < (int64_t)s->worker->snapshot->conf->limits.tls_timeout * 1000)
+        return false;
+    if (s->stage == STREAM_PROXY)
+        stream_refuse(s, "no whole PROXY header within limits.tls_timeout seconds");
+    else
+        stream_refuse(s, "no whole TLS handshake within limits.tls_timeout seconds");
+    return true;
+}
