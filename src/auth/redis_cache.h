@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What Redis has said lately. Bounded: the entry that was not used for longest goes first. That somebody is unknown is kept in a
-// part of its own, so that a flood of made-up names pushes out no user.
+// What Redis has said lately. Bounded: the entry that was not used for longest goes first. That
+// somebody is unknown is kept in a part of its own, so that a flood of made-up names pushes out no
+// user.
 #ifndef TP_AUTH_REDIS_CACHE_H
 #define TP_AUTH_REDIS_CACHE_H
 
 #include "auth/backend.h"
 
-enum cache_kind { CACHE_USER, CACHE_USERHASH, CACHE_SECRETS };
+enum cache_kind { CACHE_USER, CACHE_USERHASH, CACHE_SECRETS, CACHE_TOKEN_KEY };
 
 struct redis_cache;
 
@@ -25,14 +26,15 @@ void redis_cache_free(struct redis_cache *c);
 bool redis_cache_get(struct redis_cache *c, enum cache_kind kind, const void *key, size_t len,
                      struct cache_view *out);
 
-// Takes ownership of value (malloc'd; NULL: negative), also when memory is short and nothing is stored. age: what
-// redis_cache_age_now said when Redis was asked.
+// Takes ownership of value (malloc'd; NULL: negative), also when memory is short and nothing is
+// stored. age: what redis_cache_age_now said when Redis was asked.
 void redis_cache_put(struct redis_cache *c, enum cache_kind kind, const void *key, size_t len,
                      void *value, int64_t asked_ms, unsigned age);
 
 void redis_cache_drop(struct redis_cache *c, enum cache_kind kind, const void *key, size_t len);
 
-// From now on everything that is in the cache has to be asked again, but may still stand in while Redis is away.
+// From now on everything that is in the cache has to be asked again, but may still stand in while
+// Redis is away.
 void redis_cache_age(struct redis_cache *c);
 unsigned redis_cache_age_now(const struct redis_cache *c);
 

@@ -34,6 +34,17 @@ static void user_unpack(struct auth_record *rec, const struct redis_cached_user 
     memcpy(rec->user, u->user, u->user_len);
 }
 
+static void token_unpack(struct auth_record *rec, const struct redis_cached_token *t)
+{
+    memset(rec, 0, sizeof(*rec));
+    rec->is_token_key = true;
+    rec->token_key = t->key;
+    rec->created = t->created;
+    rec->expires = t->expires;
+    rec->user_len = t->kid_len;
+    memcpy(rec->user, t->kid, t->kid_len);
+}
+
 // --- answers ---
 
 static void tell(const struct redis_waiter *w, const struct redis_answer *a)
@@ -45,14 +56,18 @@ static void tell(const struct redis_waiter *w, const struct redis_answer *a)
 }
 
 // Tells w what the cache holds. The value is copied first: the callback may change the cache.
-static void tell_cached(const struct redis_waiter *w, const struct cache_view *v)
+static void tell_cached(const struct redis_waiter *w, enum cache_kind kind,
+                        const struct cache_view *v)
 {
     struct redis_answer a = {.status = STORE_NOT_FOUND};
     struct secret_list list;
     struct auth_record rec;
 
     if (v->value && w->user_done) {
-        user_unpack(&rec, v->value);
+        if (kind == CACHE_TOKEN_KEY)
+            token_unpack(&rec, v->value);
+        else
+            user_unpack(&rec, v->value);
         a.status = STORE_FOUND;
         a.rec = &rec;
     } else if (v->value) {
@@ -154,7 +169,7 @@ void redis_fetch_finish(struct redis_fetch *f, const struct redis_answer *a)
         if (a)
             tell(w, a);
         else if (redis_cache_get(s->cache, f->kind, f->key, f->key_len, &v) && is_usable(s, &v))
-            tell_cached(w, &v);
+            tell_cached(w, f->kind, &v);
         else
             tell(w, &unavailable);
         free(w);
@@ -223,7 +238,7 @@ struct store_lookup *redis_fetch_ask(struct redis_store *s, enum cache_kind kind
     bool cached = redis_cache_get(s->cache, kind, key, len, &v);
 
     if (cached && is_fresh(s, &v)) {
-        tell_cached(w, &v);
+        tell_cached(w, kind, &v);
         return NULL;
     }
     cached = cached && is_usable(s, &v);
@@ -241,7 +256,7 @@ struct store_lookup *redis_fetch_ask(struct redis_store *s, enum cache_kind kind
     }
     free(queued);
     if (cached)
-        tell_cached(w, &v);
+        tell_cached(w, kind, &v);
     else
         tell(w, &(struct redis_answer){.status = STORE_UNAVAILABLE});
     return NULL;

@@ -35,6 +35,20 @@ static struct redis_cached_user *user_pack(const struct auth_record *rec)
     return u;
 }
 
+static struct redis_cached_token *token_pack(const struct auth_record *rec)
+{
+    struct redis_cached_token *t = malloc(sizeof(*t) + rec->user_len);
+
+    if (!t)
+        return NULL;
+    t->key = rec->token_key;
+    t->created = rec->created;
+    t->expires = rec->expires;
+    t->kid_len = (uint16_t)rec->user_len;
+    memcpy(t->kid, rec->user, rec->user_len);
+    return t;
+}
+
 // Handles what every reply has in common. True: there is a reply of the present state to look at.
 static bool reply_usable(struct redis_fetch *f, const redisReply *reply)
 {
@@ -58,11 +72,12 @@ static bool reply_usable(struct redis_fetch *f, const redisReply *reply)
     return true;
 }
 
-static void finish_user(struct redis_fetch *f, enum store_status status,
-                        const struct auth_record *rec)
+// Of a user or of a token's key.
+static void finish_record(struct redis_fetch *f, enum store_status status,
+                          const struct auth_record *rec)
 {
     struct redis_store *s = f->store;
-    struct redis_cached_user *u = NULL;
+    void *u = NULL;
     struct redis_answer a = {.status = status, .rec = rec};
 
     if (status == STORE_UNAVAILABLE) {
@@ -70,7 +85,7 @@ static void finish_user(struct redis_fetch *f, enum store_status status,
         redis_cache_drop(s->cache, f->kind, f->key, f->key_len);
     } else {
         if (status == STORE_FOUND)
-            u = user_pack(rec);
+            u = f->kind == CACHE_TOKEN_KEY ? (void *)token_pack(rec) : (void *)user_pack(rec);
         if ((u || status == STORE_NOT_FOUND) && !f->changed)
             redis_cache_put(s->cache, f->kind, f->key, f->key_len, u, f->asked_ms, f->age);
         else
@@ -97,7 +112,21 @@ static void on_user(const redisReply *reply, void *arg)
         if (memcmp(hash, f->key, sizeof(hash)) != 0)
             status = STORE_NOT_FOUND;
     }
-    finish_user(f, status, status == STORE_FOUND ? &rec : NULL);
+    finish_record(f, status, status == STORE_FOUND ? &rec : NULL);
+}
+
+static void on_token_key(const redisReply *reply, void *arg)
+{
+    struct redis_fetch *f = arg;
+    struct redis_store *s = f->store;
+    struct auth_record rec;
+
+    if (!reply_usable(f, reply))
+        return;
+    enum store_status status = s->uri.coturn
+                                   ? coturn_token_read(&rec, reply, f->key, f->key_len, s->realm)
+                                   : redis_token_read(&rec, reply, f->key, f->key_len);
+    finish_record(f, status, status == STORE_FOUND ? &rec : NULL);
 }
 
 static void on_userhash(const redisReply *reply, void *arg)
@@ -107,11 +136,11 @@ static void on_userhash(const redisReply *reply, void *arg)
     if (!reply_usable(f, reply))
         return;
     if (reply->type == REDIS_REPLY_NIL) {
-        finish_user(f, STORE_NOT_FOUND, NULL);
+        finish_record(f, STORE_NOT_FOUND, NULL);
         return;
     }
     if (reply->type != REDIS_REPLY_STRING || reply->len == 0 || reply->len > sizeof(f->name)) {
-        finish_user(f, STORE_UNAVAILABLE, NULL);
+        finish_record(f, STORE_UNAVAILABLE, NULL);
         return;
     }
     f->name_len = (uint16_t)reply->len;
@@ -183,6 +212,25 @@ static size_t build_user(const struct redis_fetch *f, struct redis_key *key,
     return 2 + REDIS_USER_FIELDS;
 }
 
+static size_t build_token_key(const struct redis_fetch *f, struct redis_key *key,
+                              struct redis_arg argv[])
+{
+    bool coturn = f->store->uri.coturn;
+    size_t count = coturn ? COTURN_TOKEN_FIELDS : REDIS_TOKEN_FIELDS;
+
+    if (coturn)
+        coturn_key_token(key, f->key, f->key_len);
+    else
+        redis_key_token(key, f->store->realm, f->key, f->key_len);
+    argv[0] = (struct redis_arg){"HMGET", 5};
+    argv[1] = (struct redis_arg){key->text, key->len};
+    for (size_t i = 0; i < count; i++) {
+        const char *field = coturn ? coturn_token_fields[i] : redis_token_fields[i];
+        argv[2 + i] = (struct redis_arg){field, strlen(field)};
+    }
+    return 2 + count;
+}
+
 bool redis_query_try_send(struct redis_fetch *f)
 {
     struct redis_store *s = f->store;
@@ -200,6 +248,9 @@ bool redis_query_try_send(struct redis_fetch *f)
     if (f->kind == CACHE_SECRETS) {
         argc = build_secrets(f, &key, argv);
         cb = on_secrets;
+    } else if (f->kind == CACHE_TOKEN_KEY) {
+        argc = build_token_key(f, &key, argv);
+        cb = on_token_key;
     } else if (f->kind == CACHE_USERHASH && f->name_len == 0) {
         redis_key_userhash(&key, s->realm, f->key);
         argv[0] = (struct redis_arg){"GET", 3};

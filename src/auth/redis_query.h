@@ -16,6 +16,14 @@ struct redis_cached_user {
     uint8_t user[];
 };
 
+// And of a key of access tokens.
+struct redis_cached_token {
+    struct token_key key;
+    int64_t created, expires;
+    uint16_t kid_len;
+    uint8_t kid[];
+};
+
 // One answer in either form: what a waiter of its kind is told.
 struct redis_answer {
     enum store_status status;

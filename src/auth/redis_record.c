@@ -5,11 +5,18 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <openssl/crypto.h>
+
 #include "stun/cursor.h"
 #include "util/codec.h"
 
 const char *const redis_user_fields[REDIS_USER_FIELDS] = {
     "key_md5", "key_sha256", "created", "expires", "disabled", "max_allocations", "max_bps"};
+
+const char *const redis_token_fields[REDIS_TOKEN_FIELDS] = {"algorithm", "key", "created",
+                                                            "expires"};
+const char *const coturn_token_fields[COTURN_TOKEN_FIELDS] = {"as_rs_alg", "ikm_key", "timestamp",
+                                                              "lifetime", "realm"};
 
 static void key_build(struct redis_key *k, const char *before, const char *realm,
                       const char *between, const void *id, size_t len, const char *after)
@@ -43,6 +50,11 @@ void redis_key_secrets(struct redis_key *k, const char *realm)
     key_build(k, "turnpike:{", realm, "}:secrets", "", 0, "");
 }
 
+void redis_key_token(struct redis_key *k, const char *realm, const void *kid, size_t len)
+{
+    key_build(k, "turnpike:{", realm, "}:token:", kid, len, "");
+}
+
 void coturn_key_user(struct redis_key *k, const char *realm, const void *name, size_t len)
 {
     key_build(k, "turn/realm/", realm, "/user/", name, len, "/key");
@@ -51,6 +63,11 @@ void coturn_key_user(struct redis_key *k, const char *realm, const void *name, s
 void coturn_key_secrets(struct redis_key *k, const char *realm)
 {
     key_build(k, "turn/realm/", realm, "/secret", "", 0, "");
+}
+
+void coturn_key_token(struct redis_key *k, const void *kid, size_t len)
+{
+    key_build(k, "turn/oauth/kid/", "", "", kid, len, "");
 }
 
 static bool read_hex(const redisReply *r, uint8_t *out, size_t len, bool *has)
@@ -89,21 +106,26 @@ static void record_begin(struct auth_record *rec, const void *name, size_t len)
     rec->user_len = len;
 }
 
+// Whether none of the fields is there, which is how Redis says that there is no such hash.
+static bool is_absent(const redisReply *reply)
+{
+    for (size_t i = 0; i < reply->elements; i++)
+        if (reply->element[i]->type != REDIS_REPLY_NIL)
+            return false;
+    return true;
+}
+
 enum store_status redis_record_read(struct auth_record *rec, const redisReply *reply,
                                     const void *name, size_t len)
 {
     uint64_t created, expires, disabled, allocations;
-    bool absent = true;
 
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != REDIS_USER_FIELDS ||
         len > AUTH_USER_MAX)
         return STORE_UNAVAILABLE;
-    redisReply *const *f = reply->element;
-    for (size_t i = 0; i < REDIS_USER_FIELDS; i++)
-        absent = absent && f[i]->type == REDIS_REPLY_NIL;
-    if (absent)
+    if (is_absent(reply))
         return STORE_NOT_FOUND;
-
+    redisReply *const *f = reply->element;
     record_begin(rec, name, len);
     struct auth_key *k = &rec->keys[0];
     if (!read_hex(f[0], k->md5, sizeof(k->md5), &k->has_md5) ||
@@ -134,6 +156,92 @@ enum store_status coturn_record_read(struct auth_record *rec, const redisReply *
         return STORE_UNAVAILABLE;
     rec->key_count = 1;
     return STORE_FOUND;
+}
+
+static bool read_algorithm(const redisReply *r, enum token_algorithm *out)
+{
+    return r->type == REDIS_REPLY_STRING && strlen(r->str) == r->len &&
+           token_algorithm_parse(out, r->str) == 0;
+}
+
+enum store_status redis_token_read(struct auth_record *rec, const redisReply *reply,
+                                   const void *kid, size_t len)
+{
+    uint64_t created, expires;
+    bool has;
+
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != REDIS_TOKEN_FIELDS ||
+        len > TOKEN_KID_MAX)
+        return STORE_UNAVAILABLE;
+    if (is_absent(reply))
+        return STORE_NOT_FOUND;
+    redisReply *const *f = reply->element;
+    record_begin(rec, kid, len);
+    struct token_key *k = &rec->token_key;
+    if (!read_algorithm(f[0], &k->algorithm) ||
+        !read_hex(f[1], k->bytes, token_key_len(k->algorithm), &has) || !has ||
+        !read_number(f[2], INT64_MAX, &created) || !read_number(f[3], INT64_MAX, &expires))
+        return STORE_UNAVAILABLE;
+    rec->is_token_key = true;
+    rec->created = (int64_t)created;
+    rec->expires = (int64_t)expires;
+    return STORE_FOUND;
+}
+
+// coturn takes as many bytes of the text's beginning as the algorithm needs; its own examples have
+// more.
+static bool read_coturn_key(const redisReply *r, struct token_key *k)
+{
+    uint8_t bytes[256];
+    int len =
+        r->type == REDIS_REPLY_STRING ? base64_decode(bytes, sizeof(bytes), r->str, r->len) : -1;
+    bool enough = len >= (int)token_key_len(k->algorithm);
+
+    if (enough)
+        memcpy(k->bytes, bytes, token_key_len(k->algorithm));
+    OPENSSL_cleanse(bytes, sizeof(bytes));
+    return enough;
+}
+
+static bool is_empty(const redisReply *r)
+{
+    return r->type == REDIS_REPLY_NIL || (r->type == REDIS_REPLY_STRING && r->len == 0);
+}
+
+enum store_status coturn_token_read(struct auth_record *rec, const redisReply *reply,
+                                    const void *kid, size_t len, const char *realm)
+{
+    uint64_t since, lifetime;
+
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != COTURN_TOKEN_FIELDS ||
+        len > TOKEN_KID_MAX)
+        return STORE_UNAVAILABLE;
+    if (is_absent(reply))
+        return STORE_NOT_FOUND;
+    redisReply *const *f = reply->element;
+    record_begin(rec, kid, len);
+    struct token_key *k = &rec->token_key;
+    k->algorithm = TOKEN_A256GCM;
+    if ((!is_empty(f[0]) && !read_algorithm(f[0], &k->algorithm)) || !read_coturn_key(f[1], k) ||
+        !read_number(f[2], INT64_MAX / 2, &since) || !read_number(f[3], INT64_MAX / 2, &lifetime) ||
+        (f[4]->type != REDIS_REPLY_STRING && f[4]->type != REDIS_REPLY_NIL))
+        return STORE_UNAVAILABLE;
+    if (!is_empty(f[4]) && strcmp(f[4]->str, realm) != 0)
+        return STORE_NOT_FOUND;
+    rec->is_token_key = true;
+    rec->created = (int64_t)since;
+    rec->expires = lifetime ? (int64_t)(since + lifetime) : 0;
+    return STORE_FOUND;
+}
+
+void redis_token_write(struct redis_token_text *out, const struct auth_record *rec)
+{
+    const struct token_key *k = &rec->token_key;
+
+    snprintf(out->text[0], sizeof(out->text[0]), "%s", token_algorithm_name(k->algorithm));
+    hex_encode(out->text[1], k->bytes, token_key_len(k->algorithm));
+    snprintf(out->text[2], sizeof(out->text[2]), "%" PRId64, rec->created);
+    snprintf(out->text[3], sizeof(out->text[3]), "%" PRId64, rec->expires);
 }
 
 void redis_record_write(struct redis_fields *out, const struct auth_record *rec)

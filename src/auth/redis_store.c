@@ -20,13 +20,20 @@ static struct store_lookup *lookup(struct store *store, const struct store_query
     struct redis_store *s = (struct redis_store *)store;
     struct redis_waiter w = {.user_done = done, .arg = arg};
 
+    if (q->token_key && q->id_len > TOKEN_KID_MAX) {
+        done(STORE_NOT_FOUND, NULL, arg);
+        return NULL;
+    }
     // coturn has no index by hash.
     if ((q->userhash && (s->uri.coturn || q->id_len != STUN_USERHASH_LEN)) || q->id_len == 0 ||
         q->id_len > AUTH_USER_MAX) {
         done(STORE_NOT_FOUND, NULL, arg);
         return NULL;
     }
-    return redis_fetch_ask(s, q->userhash ? CACHE_USERHASH : CACHE_USER, q->id, q->id_len, &w);
+    enum cache_kind kind = q->token_key  ? CACHE_TOKEN_KEY
+                           : q->userhash ? CACHE_USERHASH
+                                         : CACHE_USER;
+    return redis_fetch_ask(s, kind, q->id, q->id_len, &w);
 }
 
 static struct store_lookup *secrets(struct backend *b, const char *realm, secrets_done *done,
@@ -98,6 +105,8 @@ static void on_message(const void *data, size_t len, void *arg)
         invalidate(s, CACHE_USER, p + 5, len - 5);
         stun_userhash(hash, p + 5, len - 5, s->realm);
         invalidate(s, CACHE_USERHASH, hash, sizeof(hash));
+    } else if (len > 6 && len <= 6 + TOKEN_KID_MAX && memcmp(p, "token ", 6) == 0) {
+        invalidate(s, CACHE_TOKEN_KEY, p + 6, len - 6);
     }
 }
 

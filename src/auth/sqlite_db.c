@@ -10,7 +10,7 @@
 
 #include "auth/uri.h"
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2 // 1 had no token_keys
 #define FOLDER_MAX sizeof(((struct store_uri *)0)->path)
 #define READ_BUSY_MS 100 // a server's worker waits no longer: everything it serves waits with it
 #define WRITE_BUSY_MS 5000
@@ -25,7 +25,11 @@ static const char schema[] =
     "CREATE TABLE IF NOT EXISTS secrets ("
     " realm TEXT NOT NULL, secret TEXT NOT NULL, created INTEGER NOT NULL,"
     " PRIMARY KEY (realm, secret)) WITHOUT ROWID;"
-    "PRAGMA user_version = 1;";
+    "CREATE TABLE IF NOT EXISTS token_keys ("
+    " realm TEXT NOT NULL, kid BLOB NOT NULL, algorithm TEXT NOT NULL, key BLOB NOT NULL,"
+    " created INTEGER NOT NULL, expires INTEGER NOT NULL DEFAULT 0,"
+    " PRIMARY KEY (realm, kid)) WITHOUT ROWID;"
+    "PRAGMA user_version = 2;";
 
 // path has a slash: uri.c sees to that.
 static void folder_of(char folder[FOLDER_MAX], const char *path)
@@ -102,6 +106,12 @@ static int read_version(sqlite3 *db, int *version)
     return rc;
 }
 
+// Whether a file's schema is still to be made, or to be completed.
+static bool is_behind(int version)
+{
+    return version == -1 || version == 1;
+}
+
 // Several processes and workers may come here at once: the first that gets the lock creates, the
 // others find it done.
 static int create_schema(sqlite3 *db)
@@ -121,7 +131,7 @@ static int create_schema(sqlite3 *db)
     if (rc != SQLITE_OK)
         return rc;
     rc = read_version(db, &version);
-    if (rc == SQLITE_OK && version == -1)
+    if (rc == SQLITE_OK && is_behind(version))
         rc = sqlite3_exec(db, schema, NULL, NULL, NULL);
     if (rc == SQLITE_OK)
         rc = sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
@@ -167,7 +177,8 @@ static int fail(sqlite3 *db, const char *path, const char **why)
     return -EIO;
 }
 
-// Makes the schema in a file that is empty, or that somebody else is only just making it in.
+// Makes the schema in a file that is empty, that somebody else is only just making it in, or that
+// an older version has made.
 static int fill(const char *path, const char **why)
 {
     sqlite3 *db = NULL;
@@ -195,7 +206,7 @@ int sqlite_db_open(sqlite3 **out, const char *path, bool writable, const char **
         return r;
     if (read_version(db, &version) != SQLITE_OK)
         return fail(db, path, why);
-    if (version == -1) {
+    if (is_behind(version)) {
         r = fill(path, why);
         if (r == 0 && read_version(db, &version) != SQLITE_OK)
             return fail(db, path, why);
@@ -232,17 +243,42 @@ static bool read_key(sqlite3_stmt *row, int column, uint8_t *out, int len, bool 
     return true;
 }
 
+// A kid or a user name: a blob of 1 to max bytes.
+static bool read_name(sqlite3_stmt *row, struct auth_record *rec, int max)
+{
+    memset(rec, 0, sizeof(*rec));
+    const void *name = sqlite3_column_blob(row, 0);
+    int len = sqlite3_column_bytes(row, 0);
+    if (!name || len <= 0 || len > max)
+        return false;
+    memcpy(rec->user, name, (size_t)len);
+    rec->user_len = (size_t)len;
+    return true;
+}
+
+bool sqlite_db_read_token_key(sqlite3_stmt *row, struct auth_record *rec)
+{
+    struct token_key *k = &rec->token_key;
+    bool has;
+
+    if (!read_name(row, rec, TOKEN_KID_MAX) || sqlite3_column_type(row, 1) != SQLITE_TEXT ||
+        token_algorithm_parse(&k->algorithm, (const char *)sqlite3_column_text(row, 1)) < 0 ||
+        !read_key(row, 2, k->bytes, (int)token_key_len(k->algorithm), &has) || !has ||
+        sqlite3_column_type(row, 3) != SQLITE_INTEGER ||
+        sqlite3_column_type(row, 4) != SQLITE_INTEGER)
+        return false;
+    rec->is_token_key = true;
+    rec->created = sqlite3_column_int64(row, 3);
+    rec->expires = sqlite3_column_int64(row, 4);
+    return rec->expires >= 0;
+}
+
 bool sqlite_db_read_user(sqlite3_stmt *row, struct auth_record *rec)
 {
     struct auth_key *k = &rec->keys[0];
 
-    memset(rec, 0, sizeof(*rec));
-    const void *name = sqlite3_column_blob(row, 0);
-    int len = sqlite3_column_bytes(row, 0);
-    if (!name || len <= 0 || len > AUTH_USER_MAX)
+    if (!read_name(row, rec, AUTH_USER_MAX))
         return false;
-    memcpy(rec->user, name, (size_t)len);
-    rec->user_len = (size_t)len;
     if (!read_key(row, 1, k->md5, sizeof(k->md5), &k->has_md5) ||
         !read_key(row, 2, k->sha256, sizeof(k->sha256), &k->has_sha256) ||
         !(k->has_md5 || k->has_sha256))

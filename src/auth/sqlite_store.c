@@ -14,7 +14,7 @@
 struct sqlite_store {
     struct backend backend;
     sqlite3 *db;
-    sqlite3_stmt *by_name, *by_hash, *secrets;
+    sqlite3_stmt *by_name, *by_hash, *secrets, *token_key;
     struct log_limit limit;
 };
 
@@ -22,6 +22,8 @@ static const char by_name_sql[] =
     "SELECT " SQLITE_DB_USER_COLUMNS " FROM users WHERE realm = ?1 AND name = ?2";
 static const char by_hash_sql[] =
     "SELECT " SQLITE_DB_USER_COLUMNS " FROM users WHERE userhash = ?2 AND realm = ?1";
+static const char token_key_sql[] =
+    "SELECT " SQLITE_DB_TOKEN_COLUMNS " FROM token_keys WHERE realm = ?1 AND kid = ?2";
 static const char secrets_sql[] =
     "SELECT secret FROM secrets WHERE realm = ?1 ORDER BY created DESC LIMIT ?2";
 
@@ -38,7 +40,7 @@ static struct store_lookup *lookup(struct store *store, const struct store_query
                                    store_done *done, void *arg)
 {
     struct sqlite_store *s = (struct sqlite_store *)store;
-    sqlite3_stmt *st = q->userhash ? s->by_hash : s->by_name;
+    sqlite3_stmt *st = q->token_key ? s->token_key : q->userhash ? s->by_hash : s->by_name;
     enum store_status status = STORE_UNAVAILABLE;
     struct auth_record rec;
 
@@ -52,10 +54,11 @@ static struct store_lookup *lookup(struct store *store, const struct store_query
         status = STORE_NOT_FOUND;
     else if (rc != SQLITE_ROW)
         complain(s, sqlite3_errmsg(s->db));
-    else if (sqlite_db_read_user(st, &rec))
+    else if (q->token_key ? sqlite_db_read_token_key(st, &rec) : sqlite_db_read_user(st, &rec))
         status = STORE_FOUND;
     else
-        complain(s, "the record of a user is not sound");
+        complain(s, q->token_key ? "the record of a token key is not sound"
+                                 : "the record of a user is not sound");
     sqlite3_reset(st);
     sqlite3_clear_bindings(st);
     done(status, status == STORE_FOUND ? &rec : NULL, arg);
@@ -106,6 +109,7 @@ static void close_store(struct store *store)
     sqlite3_finalize(s->by_name);
     sqlite3_finalize(s->by_hash);
     sqlite3_finalize(s->secrets);
+    sqlite3_finalize(s->token_key);
     sqlite3_close(s->db);
     free(s);
 }
@@ -129,6 +133,8 @@ int sqlite_store_open(struct backend **out, const struct store_uri *uri, const c
     }
     if (sqlite3_prepare_v3(s->db, by_name_sql, -1, SQLITE_PREPARE_PERSISTENT, &s->by_name, NULL) ||
         sqlite3_prepare_v3(s->db, by_hash_sql, -1, SQLITE_PREPARE_PERSISTENT, &s->by_hash, NULL) ||
+        sqlite3_prepare_v3(s->db, token_key_sql, -1, SQLITE_PREPARE_PERSISTENT, &s->token_key,
+                           NULL) ||
         sqlite3_prepare_v3(s->db, secrets_sql, -1, SQLITE_PREPARE_PERSISTENT, &s->secrets, NULL)) {
         *why = store_why("%s: %s", uri->path, sqlite3_errmsg(s->db));
         close_store(&s->backend.store);

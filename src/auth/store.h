@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "auth/token.h"
 #include "stun/integrity.h"
 
 struct event_base;
@@ -21,7 +22,8 @@ struct auth_key {
     bool has_md5, has_sha256;
 };
 
-// What is known about a user; never the password.
+// What is known about a user; never the password. Or, for who asks for one, the key that access tokens are sealed with: then user is
+// its id, and only created, expires and token_key are set besides.
 struct auth_record {
     uint8_t user[AUTH_USER_MAX + 1]; // as stored, zero-terminated for convenience; may hold any byte
     size_t user_len;
@@ -33,6 +35,8 @@ struct auth_record {
     bool disabled;
     uint32_t max_allocations; // 0: the server's limit
     uint64_t max_bps;         // bits per second, 0: the server's limit
+    bool is_token_key;
+    struct token_key token_key; // when is_token_key
 };
 
 struct store_query {
@@ -40,6 +44,7 @@ struct store_query {
     const uint8_t *id; // user name bytes, or the 32 bytes of a USERHASH
     size_t id_len;
     bool userhash;
+    bool token_key; // id is the id of a key of access tokens (kid), not a user's
 };
 
 enum store_status {

@@ -10,6 +10,7 @@
 
 #include "auth/backend.h"
 #include "auth/shared_secret.h"
+#include "auth/static_tokens.h"
 #include "auth/static_users.h"
 
 #define SPARE_MAX 32 // look-ups kept for reuse, so that those which end at once allocate nothing
@@ -17,6 +18,7 @@
 struct stores {
     struct stores_config cfg;
     struct static_users *users;
+    struct static_tokens *tokens;
     struct backend **backend;
     size_t backend_count;
     LIST_HEAD(, store_lookup) active, spare;
@@ -167,7 +169,9 @@ struct store_lookup *stores_lookup(struct stores *s, const struct store_query *q
         done(q->id_len <= AUTH_USER_MAX ? STORE_UNAVAILABLE : STORE_NOT_FOUND, NULL, arg);
         return NULL;
     }
-    if (static_users_find(s->users, q, &l->rec)) {
+    bool found = q->token_key ? static_tokens_find(s->tokens, q, &l->rec)
+                              : static_users_find(s->users, q, &l->rec);
+    if (found) {
         done(STORE_FOUND, &l->rec, arg);
         lookup_put(l);
         return NULL;
@@ -179,7 +183,7 @@ struct store_lookup *stores_lookup(struct stores *s, const struct store_query *q
     l->done = done;
     l->arg = arg;
 
-    int64_t expires = q->userhash ? -1 : shared_secret_expiry(q->id, q->id_len);
+    int64_t expires = q->userhash || q->token_key ? -1 : shared_secret_expiry(q->id, q->id_len);
     if (expires > now) {
         l->ask_secrets = true;
         shared_secret_begin(&l->rec, q->id, q->id_len, expires);
@@ -231,7 +235,11 @@ int stores_open(struct stores **out, const struct stores_config *cfg, struct eve
     int r = static_users_new(&s->users, cfg->realm, cfg->users, cfg->user_count, why);
     if (r < 0)
         goto fail;
+    r = static_tokens_new(&s->tokens, cfg->token_keys, cfg->token_key_count, why);
+    if (r < 0)
+        goto fail;
     r = -ENOMEM;
+    *why = "out of memory";
     s->backend = calloc(cfg->uri_count + 1, sizeof(s->backend[0]));
     if (!s->backend)
         goto fail;
@@ -267,6 +275,7 @@ void stores_close(struct stores *s)
     free_list(LIST_FIRST(&s->active));
     free_list(LIST_FIRST(&s->spare));
     static_users_free(s->users);
+    static_tokens_free(s->tokens);
     free(s->backend);
     free(s);
 }

@@ -13,6 +13,13 @@ struct stores_user {
     const char *key;      // or MD5(user:realm:password) as 32 hex digits
 };
 
+// A key of access tokens.
+struct stores_token_key {
+    const char *kid;
+    const char *key; // as token_key_parse takes it
+    enum token_algorithm algorithm;
+};
+
 struct stores_config {
     const char *realm;
     const char *const *uris; // "sqlite:/path", "redis://[:password@]host:port/db[?layout=coturn]", "redis+sentinel://..."
@@ -21,6 +28,8 @@ struct stores_config {
     size_t user_count;
     const char *const *secrets; // shared secrets (draft-uberti-behave-turn-rest)
     size_t secret_count;
+    const struct stores_token_key *token_keys;
+    size_t token_key_count;
     unsigned cache_ttl_ms;   // how long a Redis answer is used without asking again
     unsigned timeout_ms;     // of one look-up
     unsigned cache_entries;  // at most; the oldest goes first

@@ -182,6 +182,27 @@ static void check_users(struct loader *l)
     }
 }
 
+static void check_tokens(struct loader *l)
+{
+    const struct conf *c = l->conf;
+    for (size_t i = 0; i < c->tokens.key_count; i++) {
+        const struct conf_token_key *k = &c->tokens.keys[i];
+        const config_setting_t *s = element(l, "tokens.keys", i);
+        size_t want = k->algorithm == CONF_A128GCM ? 16 : 32;
+        if (k->key && conf_token_key_len(k->key) != want)
+            conf_fail(l, s, "tokens.keys", "the key has %zu bytes, its algorithm takes %zu",
+                      conf_token_key_len(k->key), want);
+        for (size_t j = 0; k->id && j < i; j++) {
+            if (c->tokens.keys[j].id && strcmp(k->id, c->tokens.keys[j].id) == 0) {
+                conf_fail(l, s, "tokens.keys", "the id is that of entry %zu", j + 1);
+                break;
+            }
+        }
+    }
+    if (c->tokens.key_count > 0 && !c->tokens.server)
+        conf_fail(l, whence(l, "tokens.keys"), "tokens.keys", "are set without tokens.server");
+}
+
 static void check_strings(struct loader *l, const char *key, char *const *items, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -229,5 +250,6 @@ void conf_check_whole(struct loader *l)
     check_strings(l, "auth.stores", l->conf->auth.stores, l->conf->auth.store_count);
     check_users(l);
     check_strings(l, "auth.secrets", l->conf->auth.secrets, l->conf->auth.secret_count);
+    check_tokens(l);
     check_lifetime(l);
 }

@@ -62,6 +62,15 @@ struct conf_user {
     char *key;      // MD5 key, 32 hex digits
 };
 
+// The algorithms of access tokens (RFC 7635).
+enum conf_token_algorithm { CONF_A256GCM, CONF_A128GCM };
+
+struct conf_token_key {
+    char *id;
+    char *key; // hex or base64
+    enum conf_token_algorithm algorithm;
+};
+
 struct conf {
     char *file; // where it came from; NULL for --dev
     bool dev;
@@ -116,6 +125,12 @@ struct conf {
         unsigned cache_entries;
         unsigned max_pending;
     } auth;
+
+    struct {
+        char *server; // NULL: no access tokens
+        struct conf_token_key *keys;
+        size_t key_count;
+    } tokens;
 
     struct {
         uint32_t user_allocations, total_allocations;

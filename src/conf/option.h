@@ -71,13 +71,18 @@ const char *conf_option_allowed(const struct conf_option *o, char *buf, size_t c
 
 extern const struct conf_codec conf_codec_transport, conf_codec_listen_address, conf_codec_address,
     conf_codec_external, conf_codec_range, conf_codec_level, conf_codec_format,
-    conf_codec_transport_address, conf_codec_tls_version;
+    conf_codec_transport_address, conf_codec_tls_version, conf_codec_token_algorithm;
 
 int conf_check_realm(const char *text, const char **why);
 int conf_check_user_key(const char *text, const char **why);
 int conf_check_nonce_key(const char *text, const char **why);
 int conf_check_store(const char *text, const char **why);
 int conf_check_target(const char *text, const char **why);
+int conf_check_token_server(const char *text, const char **why);
+int conf_check_token_key(const char *text, const char **why);
+
+// The bytes in hex digits or base64 of a token's key: 16 or 32; 0 when it is neither.
+size_t conf_token_key_len(const char *text);
 int conf_check_domain(const char *text, const char **why);
 
 #endif

@@ -190,6 +190,26 @@ const struct conf_option conf_options[] = {
      "How many look-ups may wait in each worker; more are answered with error 500.", CONF_UINT,
      AT(auth.max_pending), .min = 1, .max = 1000000, .value = "1000"},
 
+    {"tokens",
+     "Access tokens of third-party authorization (RFC 7635): an authorization server that shares a "
+     "key with this server seals them, and clients present them in place of a password.",
+     CONF_GROUP},
+    {"tokens.server",
+     "The name that tokens for this server are made for; clients are told it. Not set: no tokens.",
+     CONF_STRING, AT(tokens.server), .min = 1, .max = 127, .check = conf_check_token_server},
+    {"tokens.keys",
+     "Keys shared with authorization servers. More may be in auth.stores, where turnpikectl "
+     "token-key puts them.",
+     CONF_GROUPS, LIST(tokens.keys, tokens.key_count, 64), .value = "( )"},
+    {"tokens.keys.id", "The key's id (kid), which clients send as their user name.", CONF_STRING,
+     IN(conf_token_key, id), .min = 1, .max = 128, .required = true},
+    {"tokens.keys.key",
+     "The key, 32 bytes for A256GCM or 16 bytes for A128GCM, in hex digits or base64.", CONF_STRING,
+     IN(conf_token_key, key), .min = 24, .max = 64, .check = conf_check_token_key, .secret = true,
+     .required = true},
+    {"tokens.keys.algorithm", "How tokens are sealed with the key.", CONF_CODED,
+     IN(conf_token_key, algorithm), .codec = &conf_codec_token_algorithm, .value = "\"A256GCM\""},
+
     {"limits", "How much anyone may use.", CONF_GROUP},
     {"limits.user_allocations", "Allocations of one user at a time. 0: no limit.", CONF_UINT,
      AT(limits.user_allocations), .max = INT32_MAX, .value = "0"},

@@ -256,6 +256,59 @@ static void tls_version_format(const void *value, char *buf, size_t cap)
 const struct conf_codec conf_codec_tls_version = {"\"1.2\" and \"1.3\"", tls_version_parse,
                                                   tls_version_format};
 
+static int token_algorithm_parse(void *out, const char *text, const char **why)
+{
+    enum conf_token_algorithm *a = out;
+    if (strcmp(text, "A256GCM") == 0)
+        *a = CONF_A256GCM;
+    else if (strcmp(text, "A128GCM") == 0)
+        *a = CONF_A128GCM;
+    else
+        return conf_refuse(why, "not an algorithm");
+    return 0;
+}
+
+static void token_algorithm_format(const void *value, char *buf, size_t cap)
+{
+    snprintf(buf, cap, "%s",
+             *(const enum conf_token_algorithm *)value == CONF_A128GCM ? "A128GCM" : "A256GCM");
+}
+
+const struct conf_codec conf_codec_token_algorithm = {
+    "\"A256GCM\" and \"A128GCM\"", token_algorithm_parse, token_algorithm_format};
+
+size_t conf_token_key_len(const char *text)
+{
+    uint8_t key[32];
+    size_t len = strlen(text), found = 0;
+
+    for (size_t n = 16; n <= 32 && !found; n += 16) {
+        bool hex = len == 2 * n && hex_decode(key, n, text) == 0;
+        bool base64 = len == BASE64_LEN(n) && base64_decode(key, sizeof(key), text, len) == (int)n;
+        if (hex || base64)
+            found = n;
+    }
+    explicit_bzero(key, sizeof(key));
+    return found;
+}
+
+int conf_check_token_key(const char *text, const char **why)
+{
+    return conf_token_key_len(text)
+               ? 0
+               : conf_refuse(why, "is not 16 or 32 bytes in hex digits or base64");
+}
+
+int conf_check_token_server(const char *text, const char **why)
+{
+    for (const char *p = text; *p; p++)
+        if ((unsigned char)*p < 0x20 || *p == 0x7f)
+            return conf_refuse(why, "holds a control character");
+    if (!utf8_valid(text, strlen(text)))
+        return conf_refuse(why, "is not UTF-8");
+    return 0;
+}
+
 // It stands between quotes in the attribute's grammar (RFC 8489 14.9: qdtext).
 int conf_check_realm(const char *text, const char **why)
 {

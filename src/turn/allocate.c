@@ -162,6 +162,10 @@ static enum turn_action make(struct turn_request *r, struct wish *wish)
     struct turn_allocation *a = allocation_new(s, r->in);
     if (!a)
         return reply_error(r, 508);
+    if (r->grant.token && !(allocation_box(a)->session = auth_session_new(&r->grant))) {
+        allocation_free(s, a, false);
+        return reply_error(r, 508);
+    }
     int code = take_quota(r, a);
     if (!code)
         code = open_relays(r, a, wish);

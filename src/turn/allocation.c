@@ -144,6 +144,7 @@ void allocation_free(struct turn_server *s, struct turn_allocation *a, bool clos
     quota_release(s->quota, a->user);
     channels_free(a);
     permissions_free(a);
+    auth_session_free(allocation_box(a)->session);
     free(allocation_box(a));
 }
 

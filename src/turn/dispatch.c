@@ -48,6 +48,8 @@ static bool understood(uint16_t method, uint16_t type)
     case STUN_ATTR_DONT_FRAGMENT:
     case STUN_ATTR_RESERVATION_TOKEN:
         return true;
+    case STUN_ATTR_ACCESS_TOKEN: // where tokens are not accepted: handle_request
+        return method != STUN_BINDING;
     case STUN_ATTR_CHANGE_REQUEST:
     case STUN_ATTR_PADDING:
     case STUN_ATTR_RESPONSE_PORT:
@@ -57,15 +59,21 @@ static bool understood(uint16_t method, uint16_t type)
     }
 }
 
+bool turn_is_owner(const struct turn_allocation *a, const struct auth_grant *grant)
+{
+    const struct auth_session *session =
+        ((const struct allocation_box *)a)->session; // by name a user could be taken for a token
+    if (session || grant->token)
+        return session && auth_session_matches(session, grant);
+    return a->user->name_len == grant->user_len &&
+           memcmp(a->user->name, grant->user, grant->user_len) == 0;
+}
+
 int turn_require_allocation(struct turn_request *r)
 {
-    const struct turn_allocation *a = r->allocation;
-    if (!a)
+    if (!r->allocation)
         return 437;
-    if (a->user->name_len != r->grant.user_len ||
-        memcmp(a->user->name, r->grant.user, r->grant.user_len) != 0)
-        return 441;
-    return 0;
+    return turn_is_owner(r->allocation, &r->grant) ? 0 : 441;
 }
 
 void turn_report(struct turn_request *r, enum turn_event event, const struct addr *peer,
@@ -126,16 +134,18 @@ static enum auth_step authenticate(struct turn_request *r, const struct second_t
         r->authenticated = true;
         return AUTH_OK;
     }
-    enum auth_step step = auth_begin(cfg, &r->msg, &in->tuple->client, in->unix_time, &req, reject);
+    struct turn_allocation *a = turn_server_find(r->server, in->tuple, in->now_ms);
+    enum auth_step step = auth_begin(cfg, &r->msg, &in->tuple->client, in->unix_time,
+                                     a ? allocation_box(a)->session : NULL, &req, reject);
 
-    if (step != AUTH_LOOKUP)
+    if (step != AUTH_LOOKUP && step != AUTH_CHECK)
         return step;
-    if (!known) {
+    if (step == AUTH_LOOKUP && !known) {
         r->out->query = req.query;
         return AUTH_LOOKUP;
     }
-    step = auth_finish(cfg, &r->msg, &req, known->status, known->record, in->unix_time, &r->grant,
-                       reject);
+    step = auth_finish(cfg, &r->msg, &req, known ? known->status : STORE_NOT_FOUND,
+                       known ? known->record : NULL, in->unix_time, &r->grant, reject);
     r->authenticated = step == AUTH_OK;
     return step;
 }
@@ -144,7 +154,8 @@ static enum turn_action handle_request(struct turn_request *r, const struct seco
 {
     const struct method *m = NULL;
     struct auth_reject reject;
-    uint16_t unknown[TURN_UNKNOWN_MAX];
+    uint16_t unknown[TURN_UNKNOWN_MAX] = {STUN_ATTR_ACCESS_TOKEN};
+    struct stun_attr token;
     size_t count;
 
     for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++)
@@ -157,10 +168,15 @@ static enum turn_action handle_request(struct turn_request *r, const struct seco
         return reply_error(r, 400);
     // RFC 8489 6.3: first the authentication mechanism's checks ...
     if (m->authenticated) {
+        // RFC 7635 section 7: a token that was not asked for is an unknown attribute.
+        if (!r->server->cfg->auth->token_server &&
+            stun_find(&r->msg, STUN_ATTR_ACCESS_TOKEN, &token))
+            return reply_unknown(r, unknown, 1);
         switch (authenticate(r, known, &reject)) {
         case AUTH_OK:
             break;
         case AUTH_LOOKUP:
+        case AUTH_CHECK: // went on to be checked
             return TURN_LOOKUP;
         case AUTH_REJECT:
             return reply_auth(r, &reject);

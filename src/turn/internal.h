@@ -58,6 +58,10 @@ typedef enum turn_action turn_handler(struct turn_request *r);
 // The 5-tuple must have an allocation, and it must be the user's (RFC 8656 5): 0, 437 or 441.
 int turn_require_allocation(struct turn_request *r);
 
+// Whether a request that was granted so comes from who made the allocation: the same user, or the
+// same access token.
+bool turn_is_owner(const struct turn_allocation *a, const struct auth_grant *grant);
+
 // Reports an event about the request.
 void turn_report(struct turn_request *r, enum turn_event event, const struct addr *peer,
                  uint16_t channel);
@@ -99,9 +103,10 @@ struct allocation_box {
     struct turn_allocation a;
     uint8_t token[8]; // RESERVATION-TOKEN
     bool has_token;
-    uint8_t error_family;    // of ADDRESS-ERROR-CODE, as on the wire
-    uint16_t error_code;     // 0: none
-    uint32_t first_lifetime; // seconds
+    uint8_t error_family;         // of ADDRESS-ERROR-CODE, as on the wire
+    uint16_t error_code;          // 0: none
+    uint32_t first_lifetime;      // seconds
+    struct auth_session *session; // of the access token that made it or refreshed it last; or NULL
 };
 
 static inline struct allocation_box *allocation_box(struct turn_allocation *a)

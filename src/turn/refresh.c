@@ -10,7 +10,31 @@ uint32_t turn_lifetime(const struct turn_request *r)
     stun_get_u32(&r->msg, STUN_ATTR_LIFETIME, &lifetime);
     if (lifetime > cfg->lifetime_max)
         lifetime = cfg->lifetime_max;
-    return lifetime < cfg->lifetime_default ? cfg->lifetime_default : lifetime;
+    if (lifetime < cfg->lifetime_default)
+        lifetime = cfg->lifetime_default;
+    // RFC 7635 section 9: no longer than the token.
+    if (r->grant.token && lifetime > r->grant.lifetime_max)
+        lifetime = r->grant.lifetime_max;
+    return lifetime;
+}
+
+// RFC 7635 section 9: an allocation that a token has made is refreshed with the newest that its
+// client has, whatever key that one is sealed with.
+static bool is_newer_token(const struct turn_request *r)
+{
+    return r->grant.token && allocation_box(r->allocation)->session;
+}
+
+// From now on the allocation is this token's. 0 or an error code.
+static int take_token(struct turn_request *r)
+{
+    struct allocation_box *box = allocation_box(r->allocation);
+    struct auth_session *session = auth_session_new(&r->grant);
+    if (!session)
+        return 508;
+    auth_session_free(box->session);
+    box->session = session;
+    return 0;
 }
 
 static enum turn_action answer(struct turn_request *r, uint32_t lifetime)
@@ -56,7 +80,8 @@ enum turn_action turn_handle_refresh(struct turn_request *r)
     if (ends && tombstone_find(r->server, r->in->tuple, r->msg.txid, r->in->now_ms))
         return answer(r, 0);
     int code = turn_require_allocation(r);
-    if (code)
+    bool newer = code == 441 && is_newer_token(r);
+    if (code && !newer)
         return reply_error(r, code);
     // RFC 8656 8.2: the family that is named must be one of the allocation's.
     if (stun_get_u32(&r->msg, STUN_ATTR_REQUESTED_ADDRESS_FAMILY, &value) == 0) {
@@ -64,6 +89,9 @@ enum turn_action turn_handle_refresh(struct turn_request *r)
         if (family == ADDR_NONE || !allocation_has_family(a, family))
             return reply_error(r, 443);
     }
+    code = newer ? take_token(r) : 0;
+    if (code)
+        return reply_error(r, code);
     if (ends)
         return end(r, family);
     // A family alone that is refreshed keeps the other alive too: both have one timer.

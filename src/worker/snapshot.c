@@ -149,6 +149,7 @@ static void fill_auth(struct snapshot *s, const uint8_t nonce_key[32])
 {
     const struct conf *c = s->conf;
     s->auth.realm = c->realm;
+    s->auth.token_server = c->tokens.server;
     s->auth.nonce_lifetime = c->auth.nonce_lifetime;
     memcpy(s->auth.nonce_key, nonce_key, 32);
     if (c->auth.nonce_key)
@@ -160,8 +161,15 @@ static bool fill_stores(struct snapshot *s)
 {
     const struct conf *c = s->conf;
     s->users = calloc(c->auth.user_count + 1, sizeof *s->users);
-    if (!s->users)
+    s->token_keys = calloc(c->tokens.key_count + 1, sizeof *s->token_keys);
+    if (!s->users || !s->token_keys)
         return false;
+    for (size_t i = 0; i < c->tokens.key_count; i++)
+        s->token_keys[i] = (struct stores_token_key){
+            .kid = c->tokens.keys[i].id,
+            .key = c->tokens.keys[i].key,
+            .algorithm =
+                c->tokens.keys[i].algorithm == CONF_A128GCM ? TOKEN_A128GCM : TOKEN_A256GCM};
     for (size_t i = 0; i < c->auth.user_count; i++)
         s->users[i] = (struct stores_user){.name = c->auth.users[i].name,
                                            .password = c->auth.users[i].password,
@@ -174,6 +182,8 @@ static bool fill_stores(struct snapshot *s)
         .user_count = c->auth.user_count,
         .secrets = (const char *const *)c->auth.secrets,
         .secret_count = c->auth.secret_count,
+        .token_keys = s->token_keys,
+        .token_key_count = c->tokens.key_count,
         .cache_ttl_ms = c->auth.cache_ttl * 1000,
         .timeout_ms = c->auth.timeout,
         .cache_entries = c->auth.cache_entries,
@@ -278,6 +288,7 @@ void snapshot_unref(struct snapshot *s)
     free(s->policy_relays);
     free(s->closed);
     free(s->users);
+    free(s->token_keys);
     conf_free(s->conf);
     free(s);
 }

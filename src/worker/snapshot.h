@@ -24,6 +24,7 @@ struct snapshot {
     // Owned by the snapshot, pointed to from above.
     struct addr *own, *policy_relays, *closed;
     struct stores_user *users;
+    struct stores_token_key *token_keys;
 };
 
 // Takes ownership of conf, also when it fails. nonce_key: used unless the configuration sets one.

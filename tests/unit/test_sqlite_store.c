@@ -284,11 +284,11 @@ static void a_newer_schema_is_refused(void **state)
     sqlite3 *db;
 
     assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, "PRAGMA user_version = 2", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "PRAGMA user_version = 3", NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
     store_client_init(&c, uri);
     assert_int_equal(store_client_open(&c, &why), -22);
-    assert_non_null(strstr(why, "schema 2"));
+    assert_non_null(strstr(why, "schema 3"));
 }
 
 static void a_damaged_record_lets_nobody_in(void **state)

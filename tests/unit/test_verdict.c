@@ -96,7 +96,7 @@ static void build(struct fixture *f, const struct shape *s)
 static enum auth_step begin(struct fixture *f, const struct shape *s)
 {
     build(f, s);
-    return auth_begin(&cfg, &f->msg, &f->client, now, &f->req, &f->reject);
+    return auth_begin(&cfg, &f->msg, &f->client, now, NULL, &f->req, &f->reject);
 }
 
 static enum auth_step finish(struct fixture *f, enum store_status status)
@@ -218,7 +218,8 @@ static void shortened_sha256_is_401(void **state)
     s.sha1 = false;
     s.sha256 = true;
     build(&f, &s);
-    assert_int_equal(auth_begin(&cfg, &f.msg, &f.client, now, &f.req, &f.reject), AUTH_LOOKUP);
+    assert_int_equal(auth_begin(&cfg, &f.msg, &f.client, now, NULL, &f.req, &f.reject),
+                     AUTH_LOOKUP);
     record_of(&f.rec, "alice", "wonder");
     assert_int_equal(finish(&f, STORE_FOUND), AUTH_OK);
     for (size_t size = 16; size < 32; size += 4) {
@@ -282,11 +283,12 @@ static void stale_and_foreign_nonces_are_438(void **state)
     fixture_init(&f);
     struct shape s = sound(&f);
     build(&f, &s);
-    assert_int_equal(auth_begin(&cfg, &f.msg, &f.client, now + 601, &f.req, &f.reject),
+    assert_int_equal(auth_begin(&cfg, &f.msg, &f.client, now + 601, NULL, &f.req, &f.reject),
                      AUTH_REJECT);
     assert_int_equal(f.reject.code, 438);
     f.client.ip[3] ^= 1;
-    assert_int_equal(auth_begin(&cfg, &f.msg, &f.client, now, &f.req, &f.reject), AUTH_REJECT);
+    assert_int_equal(auth_begin(&cfg, &f.msg, &f.client, now, NULL, &f.req, &f.reject),
+                     AUTH_REJECT);
     assert_int_equal(f.reject.code, 438);
 }
 
@@ -352,7 +354,8 @@ static void dummy_key_opens_nothing(void **state)
     stun_put(&w, STUN_ATTR_NONCE, f.nonce, NONCE_LEN);
     stun_put_integrity(&w, zeros, STUN_KEY_MD5_LEN);
     assert_int_equal(stun_parse(&f.msg, f.buf, stun_end(&w)), STUN_PARSE_OK);
-    assert_int_equal(auth_begin(&cfg, &f.msg, &f.client, now, &f.req, &f.reject), AUTH_LOOKUP);
+    assert_int_equal(auth_begin(&cfg, &f.msg, &f.client, now, NULL, &f.req, &f.reject),
+                     AUTH_LOOKUP);
     expect_reject(&f, finish(&f, STORE_NOT_FOUND), 401, true);
     f.rec.key_count = 1; // a record whose only key is for SHA-256
     f.rec.keys[0].has_sha256 = true;

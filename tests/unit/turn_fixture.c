@@ -122,9 +122,26 @@ static void client_key(const struct fixture *f, struct auth_key *key)
     stun_key_sha256(key->sha256, f->user, user_len, REALM, f->password, password_len);
 }
 
+static void put_token(struct fixture *f)
+{
+    static const uint8_t nonce[AEAD_NONCE_LEN] = "of a fixture";
+    uint8_t sealed[TOKEN_MAX];
+    int len = token_encode(sealed, f->token, &f->token_key, f->auth.token_server, nonce);
+    assert_true(len > 0);
+    stun_put(&f->w, STUN_ATTR_ACCESS_TOKEN, sealed, (size_t)len);
+}
+
 void request_end(struct fixture *f)
 {
-    if (f->sign) {
+    if (f->sign && f->send_token)
+        put_token(f);
+    if (f->sign && f->token) {
+        stun_put_text(&f->w, STUN_ATTR_USERNAME, f->user);
+        stun_put_text(&f->w, STUN_ATTR_REALM, REALM);
+        stun_put(&f->w, STUN_ATTR_NONCE, f->nonce, f->nonce_len);
+        (f->sha256 ? stun_put_integrity256 : stun_put_integrity)(&f->w, f->token->mac_key,
+                                                                 f->token->mac_key_len);
+    } else if (f->sign) {
         struct auth_key key;
         client_key(f, &key);
         stun_put_text(&f->w, STUN_ATTR_USERNAME, f->user);
@@ -156,10 +173,15 @@ static void look_up(struct fixture *f, const struct store_query *q, struct auth_
     assert_string_equal(q->realm, REALM);
     memcpy(rec->user, q->id, q->id_len);
     rec->user_len = q->id_len;
+    f->lookups++;
+    if (q->token_key) {
+        rec->is_token_key = true;
+        rec->token_key = f->token_key;
+        return;
+    }
     stun_key_md5(rec->keys[0].md5, q->id, q->id_len, REALM, "secret", 6);
     stun_key_sha256(rec->keys[0].sha256, q->id, q->id_len, REALM, "secret", 6);
     rec->keys[0].has_md5 = rec->keys[0].has_sha256 = true;
-    f->lookups++;
 }
 
 static int read_answer(struct fixture *f, size_t request_len)
@@ -172,8 +194,12 @@ static int read_answer(struct fixture *f, size_t request_len)
     assert_in_range(f->out.reply_len, STUN_HEADER_LEN, TURN_REPLY_MAX);
     assert_int_equal(stun_parse(&f->answer, f->out.reply, f->out.reply_len), STUN_PARSE_OK);
     client_key(f, &key);
-    f->answer_signed = stun_check_integrity(&f->answer, key.md5, sizeof(key.md5)) ||
-                       stun_check_integrity256(&f->answer, key.sha256, sizeof(key.sha256));
+    if (f->token)
+        f->answer_signed = (f->sha256 ? stun_check_integrity256 : stun_check_integrity)(
+            &f->answer, f->token->mac_key, f->token->mac_key_len);
+    else
+        f->answer_signed = stun_check_integrity(&f->answer, key.md5, sizeof(key.md5)) ||
+                           stun_check_integrity256(&f->answer, key.sha256, sizeof(key.sha256));
     if (f->answer.class_ == STUN_SUCCESS)
         return 0;
     assert_int_equal(f->answer.class_, STUN_ERROR);

@@ -22,6 +22,9 @@ struct fixture {
     // The client.
     const char *user;     // "alice" or "bob" exist
     const char *password; // "secret" is right
+    const struct token *token;  // signs with its mac_key; NULL: by password
+    bool send_token;            // ... and sends it
+    struct token_key token_key; // that seals it: the store has it under every kid
     bool sha256;
     bool fingerprint;
     bool sign;
