@@ -37,6 +37,13 @@ export async function test(name, body) {
   }
 }
 
+// A cell of the compatibility matrix, see tests/interop/matrix: client | feature | transport | family of the client's leg |
+// family of the relayed address.
+export function cell(ok, client, feature, transport, family = 4, relay = family) {
+  comment(`matrix: ${client} | ${feature} | ${transport} | ${family} | ${relay} | ${ok ? 'works' : 'fails'}`);
+  return ok;
+}
+
 // Tests that stand on the first: when it fails, so do the others, untried.
 export async function chain(tests) {
   let standing = true;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A minimal TAP runner: the functions named test_* of the calling module, in the order in which they are written."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -61,6 +62,23 @@ def bounded(kib, limit, what):
     """Memory that grew. A sanitizer keeps what was freed for a while, so there it is printed only."""
     diag("%s: +%d KiB" % (what, kib))
     check(SANITIZED or kib < limit, "%s: memory grew by %d KiB, expected less than %d" % (what, kib, limit))
+
+
+@contextlib.contextmanager
+def cell(client, feature, transport, family=4, relay=None):
+    """A cell of the compatibility matrix (tests/interop/matrix): works when the block ends without an exception.
+
+    transport: udp, tcp, tls or dtls; family: of the client's leg, relay: of the relayed address, both 4 or 6.
+    """
+    text = "matrix: %s | %s | %s | %d | %d | " % (client, feature, transport, family, relay or family)
+    try:
+        yield
+    except Skip:
+        raise
+    except BaseException:
+        diag(text + "fails")
+        raise
+    diag(text + "works")
 
 
 def _alarm(*_):
