@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Two browser pages whose only way to each other is turnpiked: video both ways, 1 MiB over a data channel both ways,
-// by UDP and by TCP to the relay; and a page with a wrong password.
+// by UDP, TCP and TLS (with an authority of our own) to the relay; and a page with a wrong password.
+import { findMissingTool, makeCertificates } from './lib/authority.mjs';
 import { Browser } from './lib/browser.mjs';
 import { Daemon } from './lib/daemon.mjs';
 import { findChromium, load, missing } from './lib/modules.mjs';
@@ -52,7 +53,8 @@ function callTests(transport, [a, b]) {
 
 async function call(browser, daemon, transport) {
   const pages = await connect(browser, daemon.iceServer(transport));
-  await tap.chain(callTests(transport, pages));
+  const passed = await tap.chain(callTests(transport, pages));
+  tap.cell(passed, 'Chromium', 'video and data channel, both ends relayed', transport);
   for (const page of pages) {
     await page.evaluate(() => close());
     await page.context().close();
@@ -74,10 +76,12 @@ async function main() {
   const chromium = findChromium();
   if (!chromium) tap.skipAll('no chromium in PATH (or set TP_CHROMIUM)');
 
-  const transports = ['udp', 'tcp'];
+  const lacking = findMissingTool();
+  if (lacking) tap.comment(`${lacking} is not installed: nothing is tried over TLS`);
+  const transports = lacking ? ['udp', 'tcp'] : ['udp', 'tcp', 'tls'];
   tap.plan(transports.length * (CALL_TESTS + 1) + 1);
-  const daemon = await Daemon.start();
-  const browser = await Browser.start(playwright, chromium);
+  const daemon = await Daemon.start(lacking ? {} : { makeCertificates });
+  const browser = await Browser.start(playwright, chromium, { authority: daemon.certificates?.authority });
   tap.comment(`Chromium ${browser.browser.version()}`);
   try {
     for (const transport of transports) {

@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { trust } from './authority.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const FILES = {
@@ -42,7 +43,8 @@ async function serve() {
 
 export class Browser {
   // ordinary: as people have it, without the flag for loopback.
-  static async start(playwright, executablePath, { ordinary = false } = {}) {
+  // authority: a PEM file to be trusted.
+  static async start(playwright, executablePath, { ordinary = false, authority } = {}) {
     const self = new Browser();
     self.folder = mkdtempSync(path.join(os.tmpdir(), 'turnpike-browser-'));
     // Playwright ends the browser with us; this removes what it wrote.
@@ -50,6 +52,7 @@ export class Browser {
     self.server = await serve();
     // HOME and TMPDIR: the profile, caches and crash reports all go with our folder.
     const env = { ...process.env, HOME: self.folder, TMPDIR: self.folder };
+    if (authority) trust(self.folder, authority);
     const args = ordinary ? FLAGS : [...FLAGS, LOOPBACK_FLAG];
     self.browser = await playwright.chromium.launch({ executablePath, args, env, timeout: 60000 });
     return self;

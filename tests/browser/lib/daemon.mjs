@@ -62,12 +62,14 @@ async function answersBinding(port) {
   }
 }
 
-const listeners = (port) => `( { transport = "udp"; address = "${HOST}"; port = ${port}; },
-           { transport = "tcp"; address = "${HOST}"; port = ${port}; } )`;
+const listeners = (port, stream = 'tcp') => `( { transport = "udp"; address = "${HOST}"; port = ${port}; },
+           { transport = "${stream}"; address = "${HOST}"; port = ${port}; } )`;
 
-function configuration(port, firstRelay) {
+function configuration(port, firstRelay, certificates) {
+  const tls = certificates && `tls = { certificate = "${certificates.certificate}"; key = "${certificates.key}"; };`;
   return `realm = "test";
-listen = ${listeners(port)};
+listen = ${listeners(port, certificates ? 'tcp+tls' : 'tcp')};
+${tls ?? ''}
 relay = { addresses = [ "${HOST}" ]; ports = [ ${firstRelay}, ${firstRelay + 199} ]; allow = [ "127.0.0.0/8" ]; };
 auth = { stores = [ ]; users = ( { name = "user"; password = "pass"; } ); };
 log = { level = "info"; };
@@ -75,13 +77,14 @@ log = { level = "info"; };
 }
 
 export class Daemon {
-  // With a configuration of ours.
-  static async start() {
+  // With a configuration of ours. makeCertificates: what gives { certificate, key } in a folder, for one port of TCP and TLS.
+  static async start({ makeCertificates } = {}) {
     const daemon = new Daemon();
+    daemon.certificates = makeCertificates?.(daemon.folder);
     const file = path.join(daemon.folder, 'turnpike.conf');
     daemon.port = await freePort();
     // Relay ports below the range that the kernel gives out by itself, where the listener's port comes from.
-    writeFileSync(file, configuration(daemon.port, randomInt(10000, 32000)));
+    writeFileSync(file, configuration(daemon.port, randomInt(10000, 32000), daemon.certificates));
     await daemon.#run(['-c', file]);
     return daemon;
   }
@@ -105,8 +108,11 @@ export class Daemon {
     });
   }
 
+  // transport: udp, tcp or tls.
   iceServer(transport, credential = 'pass') {
-    return { urls: `turn:${HOST}:${this.port}?transport=${transport}`, username: 'user', credential };
+    const urls = transport === 'tls' ? `turns:localhost:${this.port}?transport=tcp`
+      : `turn:${HOST}:${this.port}?transport=${transport}`;
+    return { urls, username: 'user', credential };
   }
 
   // Ends it: { code, signal, clean, left }: clean is false after a sanitizer's report, left is what is in its folder.

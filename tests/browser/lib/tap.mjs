@@ -44,13 +44,16 @@ export function cell(ok, client, feature, transport, family = 4, relay = family)
   return ok;
 }
 
-// Tests that stand on the first: when it fails, so do the others, untried.
+// Tests that stand on the first: when it fails, so do the others, untried. True when all passed.
 export async function chain(tests) {
   let standing = true;
+  let all = true;
   for (const [index, [name, body]] of tests.entries()) {
-    if (!standing) report(false, `${name} (not tried)`);
-    else if (!(await test(name, body)) && index === 0) standing = false;
+    const ok = standing ? await test(name, body) : report(false, `${name} (not tried)`);
+    if (!ok && index === 0) standing = false;
+    all &&= ok;
   }
+  return all;
 }
 
 export function finish() {

@@ -91,7 +91,7 @@ async function call(daemon, transport) {
   a.other = b;
   b.other = a;
   try {
-    await tap.chain(callTests(transport, daemon.iceServer(transport), [a, b]));
+    const passed = await tap.chain(callTests(transport, daemon.iceServer(transport), [a, b]));
   } finally {
     a.end();
     b.end();
