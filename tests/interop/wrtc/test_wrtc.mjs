@@ -92,6 +92,7 @@ async function call(daemon, transport) {
   b.other = a;
   try {
     const passed = await tap.chain(callTests(transport, daemon.iceServer(transport), [a, b]));
+    tap.cell(passed, '@roamhq/wrtc', 'video and data channel, both ends relayed', transport);
   } finally {
     a.end();
     b.end();
