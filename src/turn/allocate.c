@@ -175,9 +175,8 @@ static enum turn_action make(struct turn_request *r, struct wish *wish)
     }
     memcpy(a->txid, r->msg.txid, sizeof(a->txid));
     a->lifetime = turn_lifetime(r);
-    a->expires_ms = r->in->now_ms + (int64_t)a->lifetime * 1000;
     allocation_box(a)->first_lifetime = a->lifetime;
-    allocation_link(s, a, r->in->now_ms);
+    allocation_link(s, a, r->in->now_ms, r->in->now_ms + (int64_t)a->lifetime * 1000);
     r->allocation = a;
     turn_report(r, TURN_EVENT_ALLOCATED, NULL, 0);
     return answer(r);

@@ -76,17 +76,6 @@ struct turn_allocation *turn_server_find(struct turn_server *s, const struct tur
     return a && now_ms < a->expires_ms ? a : NULL;
 }
 
-struct turn_allocation *allocation_take(struct turn_server *s, const struct turn_tuple *tuple,
-                                        int64_t now_ms)
-{
-    struct turn_allocation *a = *find(s, tuple);
-    if (a && now_ms >= a->expires_ms) {
-        allocation_end(s, a, TURN_EVENT_EXPIRED);
-        a = NULL;
-    }
-    return a;
-}
-
 // Without memory the chains get longer, nothing else.
 static void grow(struct turn_server *s)
 {
@@ -109,7 +98,8 @@ static void grow(struct turn_server *s)
 
 static void wheel_put(struct turn_server *s, struct turn_allocation *a)
 {
-    struct turn_allocation **slot = &s->wheel[(uint64_t)a->expires_ms / 1000 % WHEEL_SLOTS];
+    uint64_t second = (uint64_t)allocation_box(a)->wheel_ms / 1000;
+    struct turn_allocation **slot = &s->wheel[second % WHEEL_SLOTS];
     a->wheel_next = *slot;
     a->wheel_prev = slot;
     if (*slot)
@@ -140,7 +130,7 @@ struct turn_allocation *allocation_new(struct turn_server *s, const struct turn_
 void allocation_free(struct turn_server *s, struct turn_allocation *a, bool close_relays)
 {
     if (close_relays)
-        s->ops.relay_close(s->arg, a);
+        s->ops.relay_close(s->arg, a, ADDR_NONE);
     quota_release(s->quota, a->user);
     channels_free(a);
     permissions_free(a);
@@ -148,8 +138,38 @@ void allocation_free(struct turn_server *s, struct turn_allocation *a, bool clos
     free(allocation_box(a));
 }
 
-void allocation_link(struct turn_server *s, struct turn_allocation *a, int64_t now_ms)
+// The last of its relays ends it, the first has the sweep look at it.
+static void set_times(struct turn_allocation *a)
 {
+    int64_t first = INT64_MAX, last = 0;
+    for (int i = 0; i < 2; i++) {
+        const struct turn_relay *relay = &a->relay[i];
+        if (relay->relayed.family == ADDR_NONE)
+            continue;
+        if (relay->expires_ms < first)
+            first = relay->expires_ms;
+        if (relay->expires_ms > last)
+            last = relay->expires_ms;
+    }
+    a->expires_ms = last;
+    allocation_box(a)->wheel_ms = first;
+}
+
+static void set_expiry(struct turn_allocation *a, uint8_t family, int64_t expires_ms)
+{
+    for (int i = 0; i < 2; i++) {
+        struct turn_relay *relay = &a->relay[i];
+        if (relay->relayed.family != ADDR_NONE &&
+            (family == ADDR_NONE || family == relay->relayed.family))
+            relay->expires_ms = expires_ms;
+    }
+    set_times(a);
+}
+
+void allocation_link(struct turn_server *s, struct turn_allocation *a, int64_t now_ms,
+                     int64_t expires_ms)
+{
+    set_expiry(a, ADDR_NONE, expires_ms);
     if (s->count >= s->bucket_count)
         grow(s);
     if (s->count == 0)
@@ -161,10 +181,22 @@ void allocation_link(struct turn_server *s, struct turn_allocation *a, int64_t n
     s->count++;
 }
 
-void allocation_extend(struct turn_server *s, struct turn_allocation *a, int64_t expires_ms)
+void allocation_extend(struct turn_server *s, struct turn_allocation *a, uint8_t family,
+                       int64_t expires_ms)
 {
     wheel_take(a);
-    a->expires_ms = expires_ms;
+    set_expiry(a, family, expires_ms);
+    wheel_put(s, a);
+}
+
+void allocation_drop_family(struct turn_server *s, struct turn_allocation *a, uint8_t family)
+{
+    s->ops.relay_close(s->arg, a, family);
+    a->relay[turn_relay_index(family)].relayed = (struct addr){.family = ADDR_NONE};
+    permissions_drop_family(a, family);
+    channels_drop_family(a, family);
+    wheel_take(a);
+    set_times(a);
     wheel_put(s, a);
 }
 
@@ -185,6 +217,29 @@ void turn_allocation_close(struct turn_server *s, struct turn_allocation *a)
     allocation_end(s, a, TURN_EVENT_CLOSED);
 }
 
+// One of two has expired, the other not.
+static void drop_expired(struct turn_server *s, struct turn_allocation *a, int64_t now_ms)
+{
+    for (int i = 0; i < 2; i++) {
+        uint8_t family = a->relay[i].relayed.family;
+        if (family != ADDR_NONE && now_ms >= a->relay[i].expires_ms)
+            allocation_drop_family(s, a, family);
+    }
+}
+
+struct turn_allocation *allocation_take(struct turn_server *s, const struct turn_tuple *tuple,
+                                        int64_t now_ms)
+{
+    struct turn_allocation *a = *find(s, tuple);
+    if (a && now_ms >= a->expires_ms) {
+        allocation_end(s, a, TURN_EVENT_EXPIRED);
+        a = NULL;
+    } else if (a && now_ms >= allocation_box(a)->wheel_ms) {
+        drop_expired(s, a, now_ms);
+    }
+    return a;
+}
+
 void turn_server_sweep(struct turn_server *s, int64_t now_ms)
 {
     int64_t now_s = now_ms / 1000;
@@ -199,6 +254,8 @@ void turn_server_sweep(struct turn_server *s, int64_t now_ms)
             next = a->wheel_next;
             if (now_ms >= a->expires_ms)
                 allocation_end(s, a, TURN_EVENT_EXPIRED);
+            else if (now_ms >= allocation_box(a)->wheel_ms)
+                drop_expired(s, a, now_ms);
         }
     }
     s->swept_s = now_s;

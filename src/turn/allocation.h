@@ -29,6 +29,7 @@ struct turn_channels;    // private to turn/channel.c
 struct turn_relay {
     void *socket;        // the worker's; NULL: none of this family
     struct addr relayed; // as told to the client: the external address where one is mapped
+    int64_t expires_ms;  // monotonic; of two relayed addresses each has its own time (RFC 8656 6)
 };
 
 struct turn_allocation {
@@ -38,7 +39,7 @@ struct turn_allocation {
     void *link; // the worker's: the client's stream or the listener it came by
     struct turn_permissions *permissions;
     struct turn_channels *channels;
-    int64_t expires_ms;                        // monotonic
+    int64_t expires_ms;                        // of the last relayed address, monotonic
     struct turn_relay relay[2];                // [0] IPv4, [1] IPv6
     uint64_t sent_packets, sent_bytes;         // client to peer, payload
     uint64_t received_packets, received_bytes; // peer to client
@@ -71,6 +72,13 @@ bool turn_permission_covers(const struct turn_allocation *a, const struct addr *
 static inline unsigned turn_relay_index(uint8_t family)
 {
     return family == ADDR_IPV6;
+}
+
+// Whether it has a relayed address of that family that has not expired.
+static inline bool turn_relay_live(const struct turn_allocation *a, uint8_t family, int64_t now_ms)
+{
+    const struct turn_relay *relay = &a->relay[turn_relay_index(family)];
+    return relay->relayed.family == family && now_ms < relay->expires_ms;
 }
 
 #endif

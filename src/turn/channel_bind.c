@@ -43,7 +43,7 @@ enum turn_action turn_handle_channel_bind(struct turn_request *r)
     c = turn_channel_by_peer(r->allocation, &peer, r->in->now_ms);
     if (c && c->number != number)
         return reply_error(r, 400);
-    if (!allocation_has_family(r->allocation, peer.family))
+    if (!turn_relay_live(r->allocation, peer.family, r->in->now_ms))
         return reply_error(r, 443);
     if (!turn_peer_allowed(r, &peer))
         return reply_error(r, 403);

@@ -29,7 +29,7 @@ static int check_peers(struct turn_request *r)
     if (rc < 0 || count == 0)
         return 400;
     for (pos = 0; next_peer(r, &pos, &peer) > 0;)
-        if (!allocation_has_family(r->allocation, peer.family))
+        if (!turn_relay_live(r->allocation, peer.family, r->in->now_ms))
             return 443;
     for (pos = 0; next_peer(r, &pos, &peer) > 0;)
         if (!turn_peer_allowed(r, &peer))

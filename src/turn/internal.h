@@ -107,6 +107,7 @@ struct allocation_box {
     uint16_t error_code;          // 0: none
     uint32_t first_lifetime;      // seconds
     struct auth_session *session; // of the access token that made it or refreshed it last; or NULL
+    int64_t wheel_ms;             // when the sweep looks at it: the first of its relays expires
 };
 
 static inline struct allocation_box *allocation_box(struct turn_allocation *a)
@@ -114,22 +115,21 @@ static inline struct allocation_box *allocation_box(struct turn_allocation *a)
     return (struct allocation_box *)a;
 }
 
-static inline bool allocation_has_family(const struct turn_allocation *a, uint8_t family)
-{
-    return a->relay[turn_relay_index(family)].relayed.family == family;
-}
-
 // Neither linked nor counted yet. NULL: out of memory.
 struct turn_allocation *allocation_new(struct turn_server *s, const struct turn_input *in);
 // Frees one that is not linked; closes its relays when close_relays, gives its quota back.
 void allocation_free(struct turn_server *s, struct turn_allocation *a, bool close_relays);
-// Puts it into the tables; a->expires_ms is set.
-void allocation_link(struct turn_server *s, struct turn_allocation *a, int64_t now_ms);
-// Moves the expiry.
-void allocation_extend(struct turn_server *s, struct turn_allocation *a, int64_t expires_ms);
+// Puts it into the tables, all that it has relayed expiring at that time.
+void allocation_link(struct turn_server *s, struct turn_allocation *a, int64_t now_ms,
+                     int64_t expires_ms);
+// Moves the expiry of a family, or of each that it has (ADDR_NONE).
+void allocation_extend(struct turn_server *s, struct turn_allocation *a, uint8_t family,
+                       int64_t expires_ms);
+// One family of two goes: its socket, permissions and channels.
+void allocation_drop_family(struct turn_server *s, struct turn_allocation *a, uint8_t family);
 // Reports, unlinks and frees.
 void allocation_end(struct turn_server *s, struct turn_allocation *a, enum turn_event event);
-// Like turn_server_find; one that has expired is ended on the way.
+// Like turn_server_find; one that has expired is ended on the way, and so is an expired family.
 struct turn_allocation *allocation_take(struct turn_server *s, const struct turn_tuple *tuple,
                                         int64_t now_ms);
 

@@ -44,22 +44,14 @@ static enum turn_action answer(struct turn_request *r, uint32_t lifetime)
     return reply_end(r);
 }
 
-// One family of an allocation that has both goes (RFC 8656 8.1). Its socket stays until the
-// allocation ends: nothing gets through without permissions and channels, and no new ones are made.
-static void drop_family(struct turn_allocation *a, uint8_t family)
-{
-    a->relay[turn_relay_index(family)].relayed = (struct addr){.family = ADDR_NONE};
-    permissions_drop_family(a, family);
-    channels_drop_family(a, family);
-}
-
+// The allocation, or one family of two (RFC 8656 8.1).
 static enum turn_action end(struct turn_request *r, uint8_t family)
 {
     struct turn_allocation *a = r->allocation;
     uint8_t other = family == ADDR_IPV4 ? ADDR_IPV6 : ADDR_IPV4;
 
-    if (family != ADDR_NONE && allocation_has_family(a, other)) {
-        drop_family(a, family);
+    if (family != ADDR_NONE && turn_relay_live(a, other, r->in->now_ms)) {
+        allocation_drop_family(r->server, a, family);
         turn_report(r, TURN_EVENT_REFRESHED, NULL, 0);
     } else {
         r->allocation = NULL;
@@ -86,7 +78,7 @@ enum turn_action turn_handle_refresh(struct turn_request *r)
     // RFC 8656 8.2: the family that is named must be one of the allocation's.
     if (stun_get_u32(&r->msg, STUN_ATTR_REQUESTED_ADDRESS_FAMILY, &value) == 0) {
         family = value >> 24 == 1 ? ADDR_IPV4 : value >> 24 == 2 ? ADDR_IPV6 : ADDR_NONE;
-        if (family == ADDR_NONE || !allocation_has_family(a, family))
+        if (family == ADDR_NONE || !turn_relay_live(a, family, r->in->now_ms))
             return reply_error(r, 443);
     }
     code = newer ? take_token(r) : 0;
@@ -94,9 +86,9 @@ enum turn_action turn_handle_refresh(struct turn_request *r)
         return reply_error(r, code);
     if (ends)
         return end(r, family);
-    // A family alone that is refreshed keeps the other alive too: both have one timer.
+    // The family that is named, or all that are there (RFC 8656 8.1).
     a->lifetime = turn_lifetime(r);
-    allocation_extend(r->server, a, r->in->now_ms + (int64_t)a->lifetime * 1000);
+    allocation_extend(r->server, a, family, r->in->now_ms + (int64_t)a->lifetime * 1000);
     turn_report(r, TURN_EVENT_REFRESHED, NULL, 0);
     return answer(r, a->lifetime);
 }

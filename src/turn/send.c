@@ -14,7 +14,7 @@ enum turn_action turn_handle_send(struct turn_request *r)
     if (stun_get_addr(&r->msg, STUN_ATTR_XOR_PEER_ADDRESS, &out->peer) < 0 ||
         !stun_find(&r->msg, STUN_ATTR_DATA, &data))
         return TURN_DROP;
-    if (out->peer.port == 0 || !allocation_has_family(r->allocation, out->peer.family))
+    if (out->peer.port == 0 || !turn_relay_live(r->allocation, out->peer.family, r->in->now_ms))
         return TURN_DROP;
     // 2. A permission. It does not speak of ports, so the policy is asked again with this one.
     if (!turn_permission_covers(r->allocation, &out->peer, r->in->now_ms) ||

@@ -70,8 +70,9 @@ struct turn_ops {
     // Opens a relayed transport address and fills a->relay[family]. 0; -EADDRNOTAVAIL no port is
     // free or the token is unknown (508); -EAFNOSUPPORT no such family (440); any other: 508.
     int (*relay_open)(void *arg, struct turn_allocation *a, struct turn_relay_request *req);
-    // Closes the sockets of both families and sets them to NULL.
-    void (*relay_close)(void *arg, struct turn_allocation *a);
+    // Closes the socket of that family, or of both (ADDR_NONE), where there is one, and sets it to
+    // NULL.
+    void (*relay_close)(void *arg, struct turn_allocation *a, uint8_t family);
     void (*event)(void *arg, const struct turn_event_info *info);
 };
 

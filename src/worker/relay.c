@@ -46,7 +46,7 @@ void relay_channel_data(struct worker *w, struct turn_allocation *a, const uint8
     if (channel_data_parse(&cd, data, len))
         return;
     const struct turn_channel *ch = turn_channel_by_number(a, cd.channel, now_ms);
-    if (ch)
+    if (ch && turn_relay_live(a, ch->peer.family, now_ms))
         send_to_peer(w, a, &ch->peer, cd.payload, cd.len);
 }
 
@@ -164,7 +164,7 @@ static void on_relay_readable(evutil_socket_t fd, short what, void *arg)
     for (int round = 0; round < ROUNDS && !drained; round++) {
         unsigned n = udp_receive(w->io, &rs->udp, in, UDP_BATCH, &drained);
         idle = idle && n == 0;
-        if (now_ms >= rs->allocation->expires_ms)
+        if (!turn_relay_live(rs->allocation, rs->udp.local.family, now_ms))
             continue; // dead, though not swept yet: its packets are read and dropped
         for (unsigned i = 0; i < n; i++)
             relay_datagrams(w, rs->allocation, &in[i], now_ms);
@@ -222,12 +222,12 @@ static int relay_open(void *arg, struct turn_allocation *a, struct turn_relay_re
     return 0;
 }
 
-static void relay_close(void *arg, struct turn_allocation *a)
+static void relay_close(void *arg, struct turn_allocation *a, uint8_t family)
 {
     struct worker *w = arg;
     for (int i = 0; i < 2; i++) {
         struct relay_socket *rs = a->relay[i].socket;
-        if (!rs)
+        if (!rs || (family != ADDR_NONE && i != (int)turn_relay_index(family)))
             continue;
         event_del(&rs->readable);
         udp_close(w->io, &rs->udp);

@@ -30,7 +30,7 @@ bool relay_errors(struct worker *w, struct turn_allocation *a, struct udp_socket
     bool drained = false;
     for (int round = 0; round < ROUNDS && !drained; round++) {
         unsigned n = udp_receive_errors(w->io, udp, errors, UDP_BATCH, &drained);
-        for (unsigned i = 0; i < n && now_ms < a->expires_ms; i++)
+        for (unsigned i = 0; i < n && turn_relay_live(a, udp->local.family, now_ms); i++)
             if (worth_telling(&errors[i]) && turn_permission_covers(a, &errors[i].to, now_ms) &&
                 rate_take(rate, TOLD_PER_SECOND, TOLD_AT_ONCE, 1, now_ms))
                 tell(w, a, &errors[i]);

@@ -184,6 +184,77 @@ static void one_family_of_two(void **state)
     assert_int_equal(f->open, 1);
 }
 
+static void allocate_both(struct fixture *f)
+{
+    f->tuple.client.port++;
+    request_begin(f, STUN_REQUEST, STUN_ALLOCATE);
+    stun_put_u32(&f->w, STUN_ATTR_REQUESTED_TRANSPORT, 17u << 24);
+    stun_put_u32(&f->w, STUN_ATTR_ADDITIONAL_ADDRESS_FAMILY, WIRE_IPV6);
+    assert_int_equal(fixture_send(f), 0);
+    assert_int_equal(do_bind(f, 0x4004, "8.8.8.8:1"), 0);
+    assert_int_equal(do_bind(f, 0x4006, "[2606:4700::1]:1"), 0);
+}
+
+// Each relayed address has a time of its own (RFC 8656 6, 8.1). How it ends: by the sweep, by the
+// next request, or, before either, on use.
+static void families_expire_by_themselves(void **state)
+{
+    struct fixture *f = *state;
+    static const bool v6[] = {false, true};
+    assert_int_equal(do_refresh(f, 0), 0); // the one of setup
+    for (unsigned i = 0; i < 6; i++) {
+        const char *kept = v6[i & 1] ? "[2606:4700::1]:1" : "8.8.8.8:1";
+        const char *lost = v6[i & 1] ? "8.8.8.8:1" : "[2606:4700::1]:1";
+        allocate_both(f);
+        unsigned open = f->open, expired = f->events[TURN_EVENT_EXPIRED];
+        struct turn_allocation *a = the_allocation(f);
+        assert_int_equal(refresh_family(f, 1000, v6[i & 1] ? WIRE_IPV6 : WIRE_IPV4), 0);
+        assert_int_equal(a->expires_ms, f->now_ms + 1000 * 1000);
+        f->now_ms += 600 * 1000 - 1;
+        assert_int_equal(do_permit(f, kept), 0);
+        assert_int_equal(do_permit(f, lost), 0);
+        assert_int_equal(do_send(f, lost), SENT);
+        f->now_ms += 1;
+        assert_int_equal(do_send(f, lost), DROPPED);
+        assert_int_equal(do_send(f, kept), SENT);
+        if (i < 2)
+            turn_server_sweep(f->server, f->now_ms);
+        else if (i < 4)
+            assert_int_equal(do_refresh(f, -1), 0); // of what is there, and nothing comes back
+        else
+            assert_int_equal(do_bind(f, 0x4010, lost), 443);
+        assert_int_equal(f->open, open - 1);
+        assert_int_equal(do_send(f, lost), DROPPED);
+        assert_int_equal(do_bind(f, 0x4010, lost), 443);
+        assert_int_equal(refresh_family(f, 0, v6[i & 1] ? WIRE_IPV4 : WIRE_IPV6), 443);
+        assert_ptr_equal(the_allocation(f), a);
+        f->now_ms = a->expires_ms - 1;
+        turn_server_sweep(f->server, f->now_ms);
+        assert_ptr_equal(the_allocation(f), a);
+        f->now_ms += 1;
+        turn_server_sweep(f->server, f->now_ms);
+        assert_null(the_allocation(f));
+        assert_int_equal(f->open, open - 2);
+        assert_int_equal(f->events[TURN_EVENT_EXPIRED] - expired, 1);
+        fixture_login(f);
+    }
+}
+
+// Without a family all that are there are refreshed.
+static void families_together(void **state)
+{
+    struct fixture *f = *state;
+    allocate_both(f);
+    struct turn_allocation *a = the_allocation(f);
+    assert_int_equal(refresh_family(f, 1000, WIRE_IPV6), 0);
+    assert_int_equal(do_refresh(f, 700), 0);
+    assert_int_equal(a->relay[0].expires_ms, f->now_ms + 700 * 1000);
+    assert_int_equal(a->relay[1].expires_ms, f->now_ms + 700 * 1000);
+    assert_int_equal(refresh_family(f, 3000, WIRE_IPV4), 0);
+    assert_int_equal(refresh_family(f, 0, WIRE_IPV4), 0);
+    assert_int_equal(a->expires_ms, f->now_ms + 700 * 1000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -194,6 +265,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(memory_of_deletions_is_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(refused, setup, teardown),
         cmocka_unit_test_setup_teardown(one_family_of_two, setup, teardown),
+        cmocka_unit_test_setup_teardown(families_expire_by_themselves, setup, teardown),
+        cmocka_unit_test_setup_teardown(families_together, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

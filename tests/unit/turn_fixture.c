@@ -45,10 +45,12 @@ static int relay_open(void *arg, struct turn_allocation *a, struct turn_relay_re
     return 0;
 }
 
-static void relay_close(void *arg, struct turn_allocation *a)
+static void relay_close(void *arg, struct turn_allocation *a, uint8_t family)
 {
     struct fixture *f = arg;
     for (unsigned i = 0; i < 2; i++) {
+        if (family != ADDR_NONE && i != turn_relay_index(family))
+            continue;
         f->open -= a->relay[i].socket != NULL;
         memset(&a->relay[i], 0, sizeof(a->relay[i]));
     }
