@@ -37,6 +37,7 @@ struct conf_option {
     bool list;     // of strings or coded values; CONF_GROUPS are one anyway
     bool required; // has no default and must be set
     bool secret;   // never shown
+    bool opaque;   // a text of credentials: prepared by util/opaque.h
     bool uri;      // may carry a password, which is never shown
     size_t
         offset;   // of the field in struct conf, or in the element of the CONF_GROUPS it belongs to

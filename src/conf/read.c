@@ -8,6 +8,7 @@
 
 #include "conf/loader.h"
 #include "util/codec.h"
+#include "util/opaque.h"
 
 #define KEY_CAP 96
 
@@ -103,7 +104,7 @@ static void read_string(struct loader *l, const struct conf_option *o, char **ou
                         const config_setting_t *s, const char *key)
 {
     const char *text = config_setting_get_string(s);
-    char value[96];
+    char value[96], prepared[OPAQUE_IN_MAX + 1];
     const char *why;
     size_t len = strlen(text);
 
@@ -120,7 +121,14 @@ static void read_string(struct loader *l, const struct conf_option *o, char **ou
                   len < o->min ? "few" : "many", o->min, o->max);
         return;
     }
-    *out = strdup(text);
+    if (!o->opaque) {
+        *out = strdup(text);
+    } else if (opaque_prepare(prepared, o->max + 1, text, len, &why) >= 0) {
+        *out = strdup(prepared);
+    } else {
+        conf_fail(l, s, key, "%s %s", describe(o, s, value, sizeof(value)), why);
+        return;
+    }
     l->oom |= !*out;
 }
 

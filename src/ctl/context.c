@@ -10,6 +10,7 @@
 #include "auth/stores.h"
 #include "conf/option.h"
 #include "ctl/ctl.h"
+#include "util/opaque.h"
 
 #define DEFAULT_FILE TP_SYSCONFDIR "/turnpike.conf"
 
@@ -34,9 +35,10 @@ static int load(struct ctl *c)
 int ctl_configure(struct ctl *c, bool whole)
 {
     const char *why;
+    int rc = CTL_OK;
 
     if (!c->conf && (whole || c->conf_file || !c->realm || !c->store_uri)) {
-        int rc = load(c);
+        rc = load(c);
         if (rc != CTL_OK)
             return rc;
     }
@@ -46,6 +48,11 @@ int ctl_configure(struct ctl *c, bool whole)
         return ctl_fail(CTL_USAGE, "--realm: a realm has 1 to 127 bytes");
     else if (conf_check_realm(c->realm, &why) < 0)
         return ctl_fail(CTL_USAGE, "--realm: %s", why);
+    else if ((rc = ctl_prepare("--realm", c->prepared_realm, sizeof(c->prepared_realm),
+                               c->realm)) == CTL_OK)
+        c->realm = c->prepared_realm;
+    if (rc != CTL_OK)
+        return rc;
     if (!c->store_uri && c->conf->auth.store_count > 0)
         c->store_uri = c->conf->auth.stores[0];
     if (c->store_uri && stores_check_uri(c->store_uri, &why) < 0)
@@ -95,9 +102,38 @@ int ctl_user_failed(const struct ctl *c, int err)
     return CTL_FAILED;
 }
 
-int ctl_get_user(const struct ctl *c, struct auth_record *rec)
+int ctl_prepare(const char *what, char *buf, size_t cap, const char *text)
 {
-    int err = admin_user_get(c->store, c->realm, c->argument, strlen(c->argument), rec);
+    char prepared[OPAQUE_IN_MAX + 1];
+    const char *why;
+    int n = opaque_prepare(prepared, cap < sizeof(prepared) ? cap : sizeof(prepared), text,
+                           strlen(text), &why);
+    if (n >= 0)
+        memcpy(buf, prepared, (size_t)n + 1);
+    explicit_bzero(prepared, sizeof(prepared));
+    if (n < 0)
+        return ctl_fail(n == -ENOMEM ? CTL_FAILED : CTL_USAGE, "%s %s", what, why);
+    return CTL_OK;
+}
+
+int ctl_find_user(struct ctl *c, struct auth_record *rec)
+{
+    const char *name = c->prepared_name, *why;
+    int n = opaque_prepare(c->prepared_name, sizeof(c->prepared_name), c->argument,
+                           strlen(c->argument), &why);
+    if (n >= 0 && strcmp(name, c->argument) != 0) {
+        int err = admin_user_get(c->store, c->realm, name, (size_t)n, rec);
+        if (err != -ENOENT) {
+            c->argument = name;
+            return err;
+        }
+    }
+    return admin_user_get(c->store, c->realm, c->argument, strlen(c->argument), rec);
+}
+
+int ctl_get_user(struct ctl *c, struct auth_record *rec)
+{
+    int err = ctl_find_user(c, rec);
     return err < 0 ? ctl_user_failed(c, err) : CTL_OK;
 }
 

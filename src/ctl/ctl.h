@@ -58,6 +58,9 @@ struct ctl {
     const char *host;
     uint64_t ttl;
     int64_t now;
+    // prepared by OpaqueString (util/opaque.h)
+    char prepared_realm[128];
+    char prepared_name[AUTH_USER_MAX + 1];
     // opened on demand
     struct conf *conf; // NULL: none was needed
     struct admin_store *store;
@@ -81,10 +84,18 @@ void ctl_close(struct ctl *c);
 // Reports a failed call of auth/admin.h that has no better text. Returns the status.
 int ctl_store_failed(const struct ctl *c, int err);
 
-// Looks the user of the command line up. CTL_OK, or a status that has been reported.
-int ctl_get_user(const struct ctl *c, struct auth_record *rec);
+// Puts the prepared form (OpaqueString, RFC 8265) of a user name, realm or password into buf, which text may be. CTL_OK, or
+// a status that has been reported. what begins the sentence: "the password".
+int ctl_prepare(const char *what, char *buf, size_t cap, const char *text);
 
-// Reports that admin_user_get failed for it. Returns the status.
+// As admin_user_get for the user of the command line: the prepared name, and if there is none the one as it was typed, which
+// an older or another tool may have stored. c->argument becomes the one that the answer is about.
+int ctl_find_user(struct ctl *c, struct auth_record *rec);
+
+// Looks the user of the command line up. CTL_OK, or a status that has been reported.
+int ctl_get_user(struct ctl *c, struct auth_record *rec);
+
+// Reports that ctl_find_user failed for it. Returns the status.
 int ctl_user_failed(const struct ctl *c, int err);
 
 // Reads what the user types or pipes, or makes one: at most cap - 1 bytes. what is "password" or

@@ -149,8 +149,12 @@ static int run(struct ctl *c)
     char secret[SECRET_CAP];
     int rc;
 
-    if (c->user && !utf8_valid(c->user, strlen(c->user)))
-        return ctl_fail(CTL_USAGE, "--user: not valid UTF-8, which JSON needs");
+    if (c->user) {
+        rc = ctl_prepare("--user", c->prepared_name, sizeof(c->prepared_name), c->user);
+        if (rc != CTL_OK)
+            return rc;
+        c->user = c->prepared_name;
+    }
     if (c->host && (!*c->host || !utf8_valid(c->host, strlen(c->host))))
         return ctl_fail(CTL_USAGE, "--host: not a host name or an IP address");
     rc = find_secret(c, secret);

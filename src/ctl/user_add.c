@@ -22,6 +22,12 @@ static int exists(const struct ctl *c, const char *name)
         c->realm, plain ? name : "NAME");
 }
 
+static int read_password(const struct ctl *c, char password[PASSWORD_CAP])
+{
+    int rc = ctl_read_secret(c, "password", password, PASSWORD_CAP);
+    return rc == CTL_OK ? ctl_prepare("the password", password, PASSWORD_CAP, password) : rc;
+}
+
 static int add(struct ctl *c, const char *name, char password[PASSWORD_CAP])
 {
     struct auth_record rec, old;
@@ -33,7 +39,7 @@ static int add(struct ctl *c, const char *name, char password[PASSWORD_CAP])
         return exists(c, name);
     if (err != -ENOENT)
         return ctl_store_failed(c, err);
-    rc = ctl_read_secret(c, "password", password, PASSWORD_CAP);
+    rc = read_password(c, password);
     if (rc != CTL_OK)
         return rc;
 
@@ -68,8 +74,11 @@ static int run_add(struct ctl *c)
     char *name;
     int rc = ctl_open(c);
 
+    if (rc == CTL_OK)
+        rc = ctl_prepare("the user name", c->prepared_name, sizeof(c->prepared_name), c->argument);
     if (rc != CTL_OK)
         return rc;
+    c->argument = c->prepared_name;
     name = ctl_printable(c->argument, strlen(c->argument));
     rc = add(c, name, password);
     explicit_bzero(password, sizeof(password));
@@ -85,7 +94,7 @@ static int passwd(struct ctl *c, char password[PASSWORD_CAP])
     int rc = ctl_get_user(c, &rec);
 
     if (rc == CTL_OK)
-        rc = ctl_read_secret(c, "password", password, PASSWORD_CAP);
+        rc = read_password(c, password);
     // Typing takes time: who was disabled meanwhile must not be enabled by an old record.
     if (rc == CTL_OK)
         rc = ctl_get_user(c, &rec);

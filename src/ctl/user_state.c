@@ -52,7 +52,7 @@ static int run_delete(struct ctl *c)
 
     if (rc != CTL_OK)
         return rc;
-    err = admin_user_get(c->store, c->realm, c->argument, strlen(c->argument), &rec);
+    err = ctl_find_user(c, &rec);
     if (err == -EBADMSG) { // what cannot be read can be deleted all the same
         memset(&rec, 0, sizeof(rec));
         rec.user_len = strlen(c->argument);

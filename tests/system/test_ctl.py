@@ -10,6 +10,7 @@ import os
 import pty
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -132,12 +133,20 @@ def life_of_a_user(uri):
     tap.equal(names(where), ["bob"], "list after delete")
 
 
-def hostile_names(uri):
+def hostile_names(uri, rename):
+    """rename makes another name of a stored user's, as a tool of somebody else may write it."""
     where = ("--realm", REALM, "--store", uri)
     hostile = [b"%s%n%x", b"a/b:c", b"two  spaces ", b"line\r\nfeed", b"\xff\xfe invalid", "jos\u00e9 \u202e".encode(), b"*",
                "a\u061cb\u009b31m".encode(), b"{example.org}:user:x", b"'; DROP TABLE users; --", b"x" * 508, b"\x1b[31mred"]
+    forbidden = [b"line\r\nfeed", b"\xff\xfe invalid", "jos\u00e9 \u202e".encode(), "a\u061cb\u009b31m".encode(), b"\x1b[31mred"]
     for name in hostile:
-        run("user", "add", name, *where, stdin=PASSWORD)
+        if name in forbidden:
+            _, err = run("user", "add", name, *where, stdin=PASSWORD, code=USAGE)
+            tap.check(err.startswith(b"turnpikectl: the user name ") and name not in err, "no reason: %r" % err)
+            run("user", "add", "seed", *where, stdin=PASSWORD)
+            rename(b"seed", name)
+        else:
+            run("user", "add", name, *where, stdin=PASSWORD)
         record = json.loads(run("user", "show", name, "--json", *where)[0])
         got = bytes.fromhex(record["name_hex"]) if "name_hex" in record else record["name"].encode()
         tap.equal(got, name, "the name in JSON")
@@ -203,12 +212,50 @@ def test_users_redis():
 
 def test_names_sqlite():
     """hostile user names in SQLite"""
-    hostile_names(sqlite_uri())
+    uri = sqlite_uri()
+
+    def rename(old, new):
+        with contextlib.closing(sqlite3.connect(uri[len("sqlite:"):])) as db, db:
+            db.execute("UPDATE users SET name = ?, userhash = ? WHERE name = ?",
+                       (new, hashlib.sha256(new + b":" + REALM.encode()).digest(), old))
+    hostile_names(uri, rename)
 
 
 def test_names_redis():
     """hostile user names in Redis"""
-    hostile_names(Redis().uri)
+    redis = Redis()
+    key = b"turnpike:{%s}:user:" % REALM.encode()
+    hostile_names(redis.uri, lambda old, new: redis.cli("rename", key + old, key + new))
+
+
+def prepared_names(uri):
+    where = ("--realm", REALM, "--store", uri)
+    run("user", "add", "u\u0308ber\u00a0alles", *where, stdin="p\u00e5ss\u3000\u212b".encode())
+    composed = "\u00fcber alles"
+    tap.equal(names(where), [composed], "list")
+    _, err = run("user", "add", composed, *where, stdin=PASSWORD, code=FAILED)
+    tap.check(b"exists" in err, "the same name twice: %r" % err)
+    for spelled in (composed, "u\u0308ber\u2003alles"):
+        record = json.loads(run("user", "show", spelled, "--json", *where)[0])
+        tap.equal(record["name"], composed, "name")
+        run("user", "disable", spelled, *where)
+        run("user", "enable", spelled, *where)
+        run("user", "passwd", spelled, *where, stdin=PASSWORD)
+    for bad in ("tab\there", "zero\u200bwidth", "\u0378"):
+        _, err = run("user", "add", bad, *where, stdin=PASSWORD, code=USAGE)
+        tap.check(b"the user name has U+" in err, "no reason: %r" % err)
+        _, err = run("user", "passwd", composed, *where, stdin=bad.encode(), code=USAGE)
+        tap.check(b"the password has U+" in err, "no reason: %r" % err)
+    _, err = run("user", "passwd", composed, *where, stdin=b"\xff\xfe", code=USAGE)
+    tap.check(b"the password is not valid UTF-8" in err, "no reason: %r" % err)
+    run("user", "delete", "u\u0308ber alles", *where)
+    tap.equal(names(where), [], "list after delete")
+
+
+def test_prepared_names():
+    """names and passwords are made into OpaqueString (RFC 8265): one user however it is typed"""
+    prepared_names(sqlite_uri())
+    prepared_names(Redis().uri)
 
 
 def test_secrets_sqlite():
