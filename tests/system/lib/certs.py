@@ -34,17 +34,19 @@ class Authority:
             return ["-newkey", "rsa:2048", "-nodes"]
         return ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
 
-    def issue(self, name="server", names=("localhost", "turn.example.org"), ips=("127.0.0.1", "::1"), days=30, kind="ec"):
+    def issue(self, name="server", names=("localhost", "turn.example.org"), ips=("127.0.0.1", "::1"), days=30, kind="ec",
+              extensions=()):
         """A certificate for these names, good for a server and for a client: (path, path of the key). -1 days make
-        one that has expired. The same name again replaces the files."""
+        one that has expired. extensions: more lines for openssl. The same name again replaces the files."""
         pem, key = self._paths(name)
-        request, extensions = os.path.join(self.folder, name + ".csr"), os.path.join(self.folder, name + ".ext")
+        request, extra = os.path.join(self.folder, name + ".csr"), os.path.join(self.folder, name + ".ext")
         _openssl("req", "-new", *self._new_key(kind), "-keyout", key, "-out", request, "-subj", "/CN=" + name)
-        with open(extensions, "w", encoding="ascii") as f:
+        with open(extra, "w", encoding="ascii") as f:
             f.write("basicConstraints=critical,CA:FALSE\nextendedKeyUsage=serverAuth,clientAuth\n"
                     "subjectAltName=%s\n" % ",".join(["DNS:" + n for n in names] + ["IP:" + ip for ip in ips]))
+            f.writelines(line + "\n" for line in extensions)
         _openssl("x509", "-req", "-in", request, "-CA", self.pem, "-CAkey", self.key, "-CAcreateserial", "-out", pem,
-                 "-days", str(days), "-extfile", extensions)
+                 "-days", str(days), "-extfile", extra)
         os.chmod(key, 0o644)  # a daemon that gave up root reads it too
         return pem, key
 
