@@ -24,33 +24,40 @@ int admin_fail(struct admin_store *s, int r, const char *fmt, ...)
     return r;
 }
 
-static int about_user(struct admin_store *s, int r, const char *realm, const void *user, size_t len)
+static int about(struct admin_store *s, int r, const char *what, const char *realm,
+                 const void *user, size_t len)
 {
     char shown[128], shown_realm[128];
 
     text_escape(shown, sizeof(shown), user, len);
     text_escape(shown_realm, sizeof(shown_realm), realm, strlen(realm));
     if (r == -EEXIST)
-        return admin_fail(s, r, "user %s exists in realm %s", shown, shown_realm);
+        return admin_fail(s, r, "%s %s exists in realm %s", what, shown, shown_realm);
     if (r == -EBADMSG)
-        return admin_fail(s, r, "the record of user %s in realm %s is not sound; delete the user",
-                          shown, shown_realm);
-    return admin_fail(s, r, "there is no user %s in realm %s", shown, shown_realm);
+        return admin_fail(s, r, "the record of %s %s in realm %s is not sound; delete the %s", what,
+                          shown, shown_realm, what);
+    return admin_fail(s, r, "there is no %s %s in realm %s", what, shown, shown_realm);
+}
+
+int admin_about_token_key(struct admin_store *s, int r, const char *realm, const void *kid,
+                          size_t len)
+{
+    return about(s, r, "token key", realm, kid, len);
 }
 
 int admin_user_exists(struct admin_store *s, const char *realm, const void *user, size_t len)
 {
-    return about_user(s, -EEXIST, realm, user, len);
+    return about(s, -EEXIST, "user", realm, user, len);
 }
 
 int admin_user_missing(struct admin_store *s, const char *realm, const void *user, size_t len)
 {
-    return about_user(s, -ENOENT, realm, user, len);
+    return about(s, -ENOENT, "user", realm, user, len);
 }
 
 int admin_user_damaged(struct admin_store *s, const char *realm, const void *user, size_t len)
 {
-    return about_user(s, -EBADMSG, realm, user, len);
+    return about(s, -EBADMSG, "user", realm, user, len);
 }
 
 int admin_open(struct admin_store **out, const char *uri, const char **why)
@@ -131,6 +138,35 @@ int admin_user_delete(struct admin_store *s, const char *realm, const void *user
 int admin_user_list(struct admin_store *s, const char *realm, admin_each *each, void *arg)
 {
     return s->ops->user_list(s, realm, each, arg);
+}
+
+int admin_token_key_add(struct admin_store *s, const char *realm, const struct auth_record *rec)
+{
+    if (rec->user_len == 0 || rec->user_len > TOKEN_KID_MAX)
+        return admin_fail(s, -EINVAL, "the id of a token key has 1 to %d bytes", TOKEN_KID_MAX);
+    if (!rec->is_token_key || rec->expires < 0)
+        return admin_fail(s, -EINVAL, "no token key, or its expiry is out of range");
+    return s->ops->token_key_add(s, realm, rec);
+}
+
+int admin_token_key_get(struct admin_store *s, const char *realm, const void *kid, size_t len,
+                        struct auth_record *out)
+{
+    if (len == 0 || len > TOKEN_KID_MAX)
+        return admin_about_token_key(s, -ENOENT, realm, kid, len);
+    return s->ops->token_key_get(s, realm, kid, len, out);
+}
+
+int admin_token_key_delete(struct admin_store *s, const char *realm, const void *kid, size_t len)
+{
+    if (len == 0 || len > TOKEN_KID_MAX)
+        return admin_about_token_key(s, -ENOENT, realm, kid, len);
+    return s->ops->token_key_delete(s, realm, kid, len);
+}
+
+int admin_token_key_list(struct admin_store *s, const char *realm, admin_each *each, void *arg)
+{
+    return s->ops->token_key_list(s, realm, each, arg);
 }
 
 static int secret_id(char out[17], const char *secret)

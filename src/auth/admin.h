@@ -25,6 +25,14 @@ int admin_user_delete(struct admin_store *s, const char *realm, const void *user
 int admin_user_list(struct admin_store *s, const char *realm, int (*each)(const struct auth_record *rec, void *arg),
                     void *arg);
 
+// Keys of access tokens (RFC 7635): records with is_token_key, created, expires and token_key; user is the kid. They are not
+// changed but replaced by others with another kid. 0, -EEXIST, -ENOENT, -EINVAL, -EIO; -EBADMSG as above.
+int admin_token_key_add(struct admin_store *s, const char *realm, const struct auth_record *rec);
+int admin_token_key_get(struct admin_store *s, const char *realm, const void *kid, size_t len, struct auth_record *out);
+int admin_token_key_delete(struct admin_store *s, const char *realm, const void *kid, size_t len);
+int admin_token_key_list(struct admin_store *s, const char *realm, int (*each)(const struct auth_record *rec, void *arg),
+                         void *arg);
+
 struct admin_secret {
     char id[17];       // first 16 hex digits of SHA-256 of the secret: what list shows and retire takes
     char secret[257];

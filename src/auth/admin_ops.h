@@ -16,6 +16,11 @@ struct admin_ops {
     int (*user_put)(struct admin_store *s, const char *realm, const struct auth_record *rec);
     int (*user_delete)(struct admin_store *s, const char *realm, const void *user, size_t len);
     int (*user_list)(struct admin_store *s, const char *realm, admin_each *each, void *arg);
+    int (*token_key_add)(struct admin_store *s, const char *realm, const struct auth_record *rec);
+    int (*token_key_get)(struct admin_store *s, const char *realm, const void *kid, size_t len,
+                         struct auth_record *out);
+    int (*token_key_delete)(struct admin_store *s, const char *realm, const void *kid, size_t len);
+    int (*token_key_list)(struct admin_store *s, const char *realm, admin_each *each, void *arg);
     int (*secret_add)(struct admin_store *s, const char *realm, const char *secret);
     int (*secret_delete)(struct admin_store *s, const char *realm, const char *secret);
     // Newest first; id is filled by admin.c.
@@ -41,5 +46,9 @@ int admin_fail(struct admin_store *s, int r, const char *fmt, ...)
 int admin_user_exists(struct admin_store *s, const char *realm, const void *user, size_t len);
 int admin_user_missing(struct admin_store *s, const char *realm, const void *user, size_t len);
 int admin_user_damaged(struct admin_store *s, const char *realm, const void *user, size_t len);
+
+// The same about the key of access tokens with that kid: r is -EEXIST, -ENOENT or -EBADMSG.
+int admin_about_token_key(struct admin_store *s, int r, const char *realm, const void *kid,
+                          size_t len);
 
 #endif

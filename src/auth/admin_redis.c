@@ -56,16 +56,17 @@ bool admin_redis_run_number(struct admin_store *s, const struct redis_args *a, l
     return ok;
 }
 
-void admin_redis_message(struct redis_key *m, const char *realm, const void *user, size_t len)
+void admin_redis_message(struct redis_key *m, const char *realm, const char *kind, const void *id,
+                         size_t len)
 {
-    int n = snprintf(m->text, sizeof(m->text), user ? "%s user " : "%s secrets", realm);
+    int n = snprintf(m->text, sizeof(m->text), id ? "%s %s " : "%s %s", realm, kind);
 
     if (n < 0 || (size_t)n + len >= sizeof(m->text)) {
         m->len = 0;
         return;
     }
-    if (user)
-        memcpy(m->text + n, user, len);
+    if (id)
+        memcpy(m->text + n, id, len);
     m->len = (size_t)n + len;
 }
 
@@ -116,6 +117,10 @@ static const struct admin_ops redis_admin = {.close = close_store,
                                              .user_put = admin_redis_user_put,
                                              .user_delete = admin_redis_user_delete,
                                              .user_list = admin_redis_user_list,
+                                             .token_key_add = admin_redis_token_key_add,
+                                             .token_key_get = admin_redis_token_key_get,
+                                             .token_key_delete = admin_redis_token_key_delete,
+                                             .token_key_list = admin_redis_token_key_list,
                                              .secret_add = admin_redis_secret_add,
                                              .secret_delete = admin_redis_secret_delete,
                                              .secret_list = admin_redis_secret_list};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The CLI's side of Redis, in three files: the connection, users, secrets.
+// The CLI's side of Redis, in files: the connection, users, secrets, keys of access tokens, and
+// lists.
 #ifndef TP_AUTH_ADMIN_REDIS_H
 #define TP_AUTH_ADMIN_REDIS_H
 
@@ -32,9 +33,18 @@ redisReply *admin_redis_run(struct admin_store *s, const struct redis_args *a);
 // Runs a command that answers with a number. False: failed, the error is set.
 bool admin_redis_run_number(struct admin_store *s, const struct redis_args *a, long long *out);
 
-// "<realm> user <name>" or, without a user, "<realm> secrets", in a buffer that a key fits in, too.
+// "<realm> <kind> <id>" or, without an id, "<realm> <kind>", in a buffer that a key fits in, too.
 // len is 0 when it did not fit.
-void admin_redis_message(struct redis_key *m, const char *realm, const void *user, size_t len);
+void admin_redis_message(struct redis_key *m, const char *realm, const char *kind, const void *id,
+                         size_t len);
+
+typedef int admin_redis_get(struct admin_store *s, const char *realm, const void *id, size_t len,
+                            struct auth_record *out);
+
+// Calls each for every record whose key is "turnpike:{<realm>" between "<id>", as *_list of
+// admin_ops.h.
+int admin_redis_list(struct admin_store *s, const char *realm, const char *between,
+                     admin_redis_get *get, admin_each *each, void *arg);
 
 // As in admin_ops.h.
 int admin_redis_user_add(struct admin_store *s, const char *realm, const struct auth_record *rec);
@@ -43,6 +53,14 @@ int admin_redis_user_get(struct admin_store *s, const char *realm, const void *u
 int admin_redis_user_put(struct admin_store *s, const char *realm, const struct auth_record *rec);
 int admin_redis_user_delete(struct admin_store *s, const char *realm, const void *user, size_t len);
 int admin_redis_user_list(struct admin_store *s, const char *realm, admin_each *each, void *arg);
+int admin_redis_token_key_add(struct admin_store *s, const char *realm,
+                              const struct auth_record *rec);
+int admin_redis_token_key_get(struct admin_store *s, const char *realm, const void *kid, size_t len,
+                              struct auth_record *out);
+int admin_redis_token_key_delete(struct admin_store *s, const char *realm, const void *kid,
+                                 size_t len);
+int admin_redis_token_key_list(struct admin_store *s, const char *realm, admin_each *each,
+                               void *arg);
 int admin_redis_secret_add(struct admin_store *s, const char *realm, const char *secret);
 int admin_redis_secret_delete(struct admin_store *s, const char *realm, const char *secret);
 int admin_redis_secret_list(struct admin_store *s, const char *realm, struct admin_secret *out,

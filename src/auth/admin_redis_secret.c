@@ -30,7 +30,7 @@ int admin_redis_secret_add(struct admin_store *s, const char *realm, const char 
     long long n;
 
     redis_key_secrets(&key, realm);
-    admin_redis_message(&message, realm, NULL, 0);
+    admin_redis_message(&message, realm, "secrets", NULL, 0);
     snprintf(created, sizeof(created), "%" PRId64, (int64_t)time(NULL));
     snprintf(most, sizeof(most), "%d", AUTH_KEYS_MAX);
     redis_args_add_text(&a, "EVAL");
@@ -58,7 +58,7 @@ int admin_redis_secret_delete(struct admin_store *s, const char *realm, const ch
     long long n;
 
     redis_key_secrets(&key, realm);
-    admin_redis_message(&message, realm, NULL, 0);
+    admin_redis_message(&message, realm, "secrets", NULL, 0);
     redis_args_add_text(&a, "EVAL");
     redis_args_add_text(&a, secret_delete_script);
     redis_args_add_text(&a, "1");

@@ -57,16 +57,57 @@ static void on_done(enum store_status status, const struct auth_record *rec, voi
         a->rec = *rec;
 }
 
+static void start(struct store_client *c, struct store_ask *a, const struct store_query *q)
+{
+    memset(a, 0, sizeof(*a));
+    a->lookup = stores_lookup(c->stores, q, time(NULL), on_done, a);
+    // NULL exactly when the answer is there: anything else is a broken contract.
+    if ((a->lookup == NULL) != a->done)
+        abort();
+}
+
 void store_client_start(struct store_client *c, struct store_ask *a, const void *id, size_t len,
                         bool userhash)
 {
     struct store_query q = {.realm = "example.org", .id = id, .id_len = len, .userhash = userhash};
 
-    memset(a, 0, sizeof(*a));
-    a->lookup = stores_lookup(c->stores, &q, time(NULL), on_done, a);
-    // NULL exactly when the answer is there: anything else is a broken contract.
-    if ((a->lookup == NULL) != a->done)
+    start(c, a, &q);
+}
+
+enum store_status store_client_ask_token(struct store_client *c, struct store_ask *a,
+                                         const void *kid, size_t len)
+{
+    struct store_query q = {.realm = "example.org", .id = kid, .id_len = len, .token_key = true};
+
+    start(c, a, &q);
+    if (!store_client_run(c, &a->done, 5000))
         abort();
+    return a->status;
+}
+
+bool store_client_until_token(struct store_client *c, struct store_ask *a, const void *kid,
+                              size_t len, enum store_status status)
+{
+    int64_t end = now_ms() + 5000;
+    static const bool never = false;
+
+    while (store_client_ask_token(c, a, kid, len) != status) {
+        if (now_ms() >= end)
+            return false;
+        store_client_run(c, &never, 5);
+    }
+    return true;
+}
+
+struct auth_record store_token_key(const void *kid, size_t len, enum token_algorithm algorithm,
+                                   uint8_t fill)
+{
+    struct auth_record r = {.user_len = len, .is_token_key = true, .created = 1700000000};
+
+    memcpy(r.user, kid, len);
+    r.token_key.algorithm = algorithm;
+    memset(r.token_key.bytes, fill, token_key_len(algorithm));
+    return r;
 }
 
 static void on_wake(evutil_socket_t fd, short what, void *arg)

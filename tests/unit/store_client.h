@@ -32,6 +32,18 @@ void store_client_close(struct store_client *c);
 void store_client_start(struct store_client *c, struct store_ask *a, const void *id, size_t len,
                         bool userhash);
 
+// Asks for a key of access tokens and waits for at most 5 s.
+enum store_status store_client_ask_token(struct store_client *c, struct store_ask *a,
+                                         const void *kid, size_t len);
+
+// The same again and again, for at most 5 s, until the answer is status.
+bool store_client_until_token(struct store_client *c, struct store_ask *a, const void *kid,
+                              size_t len, enum store_status status);
+
+// A record for such a key, of 32 times that byte, or of 16 times.
+struct auth_record store_token_key(const void *kid, size_t len, enum token_algorithm algorithm,
+                                   uint8_t fill);
+
 // Runs the loop until *flag or for ms; returns *flag.
 bool store_client_run(struct store_client *c, const bool *flag, unsigned ms);
 

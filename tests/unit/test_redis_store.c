@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The Redis store while Redis is well: cache, coalescing, invalidation, layouts, damage.
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -352,6 +353,8 @@ static void odd_messages_do_no_harm(void **state)
                                       "example.org user",
                                       "example.org user ",
                                       "example.org secretsX",
+                                      "example.org token",
+                                      "example.org token ",
                                       "other user alice",
                                       "example.orguser alice",
                                       "user alice"};
@@ -413,6 +416,178 @@ static void coturns_layout_is_read(void **state)
     redis_server_do(&server, "SELECT 0");
 }
 
+static int count_one(const struct auth_record *rec, void *arg)
+{
+    assert_true(rec->is_token_key);
+    ++*(size_t *)arg;
+    return 0;
+}
+
+// What the CLI does to keys of access tokens, and what a server sees of it.
+static void token_keys(void **state)
+{
+    static const struct {
+        const char *kid;
+        size_t len;
+    } kids[] = {{"north", 5}, {"%s%n", 4}, {"nul\0x", 5}, {"\xff\xfe", 2}, {"a b/c", 5}};
+    struct admin_store *s = open_admin();
+    struct store_client c;
+    struct store_ask a;
+    struct auth_record rec, got;
+    char longest[TOKEN_KID_MAX + 1];
+
+    memset(longest, 'k', sizeof(longest));
+    open_client(&c, server.uri);
+    for (size_t i = 0; i < sizeof(kids) / sizeof(kids[0]); i++) {
+        enum token_algorithm algorithm = i % 2 ? TOKEN_A128GCM : TOKEN_A256GCM;
+        assert_int_equal(store_client_ask_token(&c, &a, kids[i].kid, kids[i].len), STORE_NOT_FOUND);
+        rec = store_token_key(kids[i].kid, kids[i].len, algorithm, (uint8_t)i);
+        rec.expires = (int64_t)i * 1000;
+        assert_int_equal(admin_token_key_add(s, "example.org", &rec), 0);
+        assert_int_equal(admin_token_key_add(s, "example.org", &rec), -EEXIST);
+        assert_true(store_client_until_token(&c, &a, kids[i].kid, kids[i].len, STORE_FOUND));
+        assert_true(a.rec.is_token_key);
+        assert_int_equal(a.rec.token_key.algorithm, algorithm);
+        assert_memory_equal(&a.rec.token_key, &rec.token_key, sizeof(rec.token_key));
+        assert_int_equal(a.rec.expires, rec.expires);
+        assert_int_equal(a.rec.user_len, kids[i].len);
+        assert_memory_equal(a.rec.user, kids[i].kid, kids[i].len);
+        assert_int_equal(admin_token_key_get(s, "example.org", kids[i].kid, kids[i].len, &got), 0);
+        assert_memory_equal(&got.token_key, &rec.token_key, sizeof(rec.token_key));
+    }
+    // A kid is no user, and a user no kid.
+    assert_int_equal(store_client_ask(&c, &a, "north"), STORE_NOT_FOUND);
+    assert_int_equal(store_client_ask_token(&c, &a, "alice", 5), STORE_NOT_FOUND);
+    size_t count = 0;
+    assert_int_equal(admin_token_key_list(s, "example.org", count_one, &count), 0);
+    assert_int_equal(count, sizeof(kids) / sizeof(kids[0]));
+    count = 0;
+    assert_int_equal(admin_token_key_list(s, "example.com", count_one, &count), 0);
+    assert_int_equal(count, 0);
+    assert_int_equal(admin_token_key_delete(s, "example.org", "north", 5), 0);
+    assert_int_equal(admin_token_key_delete(s, "example.org", "north", 5), -ENOENT);
+    assert_int_equal(admin_token_key_get(s, "example.org", "north", 5, &got), -ENOENT);
+    assert_true(store_client_until_token(&c, &a, "north", 5, STORE_NOT_FOUND));
+    rec = store_token_key(longest, sizeof(longest), TOKEN_A256GCM, 1);
+    assert_int_equal(admin_token_key_add(s, "example.org", &rec), -EINVAL);
+    rec.user_len--;
+    assert_int_equal(admin_token_key_add(s, "example.org", &rec), 0);
+    assert_true(store_client_until_token(&c, &a, longest, sizeof(longest) - 1, STORE_FOUND));
+    assert_int_equal(store_client_ask_token(&c, &a, longest, sizeof(longest)), STORE_NOT_FOUND);
+    store_client_close(&c);
+    admin_close(s);
+}
+
+static void token_keys_are_cached(void **state)
+{
+    struct admin_store *s = open_admin();
+    struct auth_record rec = store_token_key("north", 5, TOKEN_A256GCM, 1);
+    struct store_client c[2];
+    struct store_ask a;
+
+    assert_int_equal(admin_token_key_add(s, "example.org", &rec), 0);
+    for (int i = 0; i < 2; i++) {
+        open_client(&c[i], server.uri);
+        assert_int_equal(store_client_ask_token(&c[i], &a, "north", 5), STORE_FOUND);
+    }
+    redis_server_do(&server, "CONFIG RESETSTAT");
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(store_client_ask_token(&c[i % 2], &a, "north", 5), STORE_FOUND);
+        assert_memory_equal(&a.rec.token_key, &rec.token_key, sizeof(rec.token_key));
+    }
+    assert_int_equal(redis_server_calls(&server, "hmget"), 0);
+    // Retired: every worker hears of it.
+    assert_int_equal(admin_token_key_delete(s, "example.org", "north", 5), 0);
+    for (int i = 0; i < 2; i++) {
+        assert_true(store_client_until_token(&c[i], &a, "north", 5, STORE_NOT_FOUND));
+        store_client_close(&c[i]);
+    }
+    admin_close(s);
+}
+
+#define HEX32 "3031323334353637383930313233343536373839303132333435363738393031"
+
+static void damaged_token_keys_let_nobody_in(void **state)
+{
+    static const char *const bad[] = {"string", "none", "short", "nokey", "neg", "swap", "far"};
+    struct store_client c;
+    struct store_ask a;
+    struct admin_store *s = open_admin();
+    struct auth_record rec;
+
+    redis_server_do(&server, "SET turnpike:{example.org}:token:string x");
+    redis_server_do(&server, "HSET turnpike:{example.org}:token:none algorithm none key " HEX32);
+    redis_server_do(&server, "HSET turnpike:{example.org}:token:short algorithm A256GCM key 30");
+    redis_server_do(&server, "HSET turnpike:{example.org}:token:nokey algorithm A256GCM");
+    redis_server_do(&server, "HSET turnpike:{example.org}:token:neg algorithm A256GCM key " HEX32
+                             " expires -1");
+    redis_server_do(&server, "HSET turnpike:{example.org}:token:swap algorithm A128GCM key " HEX32);
+    redis_server_do(&server, "HSET turnpike:{example.org}:token:far algorithm A256GCM key " HEX32
+                             " expires 99999999999999999999");
+    redis_server_do(&server, "HSET turnpike:{example.org}:token:good algorithm A256GCM key " HEX32);
+    redis_server_do(&server, "HSET turnpike:{example.org}:token:foreign other field");
+    open_client(&c, server.uri);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_int_equal(store_client_ask_token(&c, &a, bad[i], strlen(bad[i])), STORE_UNAVAILABLE);
+        assert_int_equal(admin_token_key_get(s, "example.org", bad[i], strlen(bad[i]), &rec),
+                         -EBADMSG);
+        assert_int_equal(admin_token_key_delete(s, "example.org", bad[i], strlen(bad[i])), 0);
+    }
+    assert_int_equal(store_client_ask_token(&c, &a, "good", 4), STORE_FOUND);
+    assert_int_equal(a.rec.created, 0);
+    assert_memory_equal(a.rec.token_key.bytes, "01234567890123456789012345678901", 32);
+    assert_int_equal(store_client_ask_token(&c, &a, "foreign", 7), STORE_NOT_FOUND);
+    store_client_close(&c);
+    admin_close(s);
+}
+
+// The records of coturn's own example, turndb/schema.userdb.redis, and of its turnadmin.
+static void coturns_token_keys_are_read(void **state)
+{
+    static const struct {
+        const char *kid;
+        enum store_status status;
+    } cases[] = {
+        {"oldempire", STORE_FOUND},   {"union", STORE_FOUND},     {"plain", STORE_FOUND},
+        {"here", STORE_FOUND},        {"there", STORE_NOT_FOUND}, {"none", STORE_NOT_FOUND},
+        {"short", STORE_UNAVAILABLE}, {"cbc", STORE_UNAVAILABLE}, {"empty", STORE_UNAVAILABLE}};
+    struct store_client c;
+    struct store_ask a;
+    char uri[128];
+
+    snprintf(uri, sizeof(uri), "%s/2?layout=coturn", server.uri);
+    redis_server_do(&server, "SELECT 2");
+    redis_server_do(&server, "HMSET turn/oauth/kid/oldempire ikm_key "
+                             "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIK as_rs_alg A256GCM");
+    redis_server_do(&server,
+                    "HMSET turn/oauth/kid/union ikm_key MTIzNDU2Nzg5MDEyMzQ1Ngo= as_rs_alg "
+                    "A128GCM timestamp 1700000000 lifetime 1000 realm example.org");
+    redis_server_do(&server, "HMSET turn/oauth/kid/plain ikm_key "
+                             "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIK timestamp 1700000000 "
+                             "lifetime 0");
+    redis_server_do(&server, "HMSET turn/oauth/kid/here ikm_key "
+                             "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIK realm example.org");
+    redis_server_do(&server, "HMSET turn/oauth/kid/there ikm_key "
+                             "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIK realm north.gov");
+    redis_server_do(&server, "HMSET turn/oauth/kid/short ikm_key MTIzNDU2Nzg5MDEyMzQ1Ngo=");
+    redis_server_do(&server, "HMSET turn/oauth/kid/cbc ikm_key "
+                             "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIK as_rs_alg A256CBC");
+    redis_server_do(&server, "HMSET turn/oauth/kid/empty as_rs_alg A256GCM");
+    open_client(&c, uri);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        assert_int_equal(store_client_ask_token(&c, &a, cases[i].kid, strlen(cases[i].kid)),
+                         cases[i].status);
+    assert_int_equal(store_client_ask_token(&c, &a, "oldempire", 9), STORE_FOUND);
+    assert_int_equal(a.rec.expires, 0);
+    assert_memory_equal(a.rec.token_key.bytes, "12345678901234567890123456789012", 32);
+    assert_int_equal(store_client_ask_token(&c, &a, "union", 5), STORE_FOUND);
+    assert_int_equal(a.rec.token_key.algorithm, TOKEN_A128GCM);
+    assert_int_equal(a.rec.expires, 1700001000);
+    assert_memory_equal(a.rec.token_key.bytes, "1234567890123456", 16);
+    store_client_close(&c);
+    redis_server_do(&server, "SELECT 0");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -426,6 +601,10 @@ int main(void)
         cmocka_unit_test_setup(wrong_types_let_nobody_in, flush),
         cmocka_unit_test_setup(odd_messages_do_no_harm, flush),
         cmocka_unit_test_setup(coturns_layout_is_read, flush),
+        cmocka_unit_test_setup(token_keys, flush),
+        cmocka_unit_test_setup(token_keys_are_cached, flush),
+        cmocka_unit_test_setup(damaged_token_keys_let_nobody_in, flush),
+        cmocka_unit_test_setup(coturns_token_keys_are_read, flush),
     };
 
     if (!redis_server_installed()) {

@@ -467,6 +467,136 @@ static void two_may_create_at_once(void **state)
     }
 }
 
+static int count_one(const struct auth_record *rec, void *arg)
+{
+    assert_true(rec->is_token_key);
+    ++*(size_t *)arg;
+    return 0;
+}
+
+// What the CLI does to keys of access tokens, and what a server sees of it.
+static void token_keys(void **state)
+{
+    static const struct {
+        const char *kid;
+        size_t len;
+    } kids[] = {{"north", 5}, {"%s%n", 4}, {"nul\0x", 5}, {"\xff\xfe", 2}, {"a b/c", 5}};
+    struct admin_store *s = open_admin();
+    struct store_client c;
+    struct store_ask a;
+    struct auth_record rec, got;
+    char longest[TOKEN_KID_MAX + 1];
+
+    memset(longest, 'k', sizeof(longest));
+    open_client(&c);
+    for (size_t i = 0; i < sizeof(kids) / sizeof(kids[0]); i++) {
+        enum token_algorithm algorithm = i % 2 ? TOKEN_A128GCM : TOKEN_A256GCM;
+        assert_int_equal(store_client_ask_token(&c, &a, kids[i].kid, kids[i].len), STORE_NOT_FOUND);
+        rec = store_token_key(kids[i].kid, kids[i].len, algorithm, (uint8_t)i);
+        rec.expires = (int64_t)i * 1000;
+        assert_int_equal(admin_token_key_add(s, "example.org", &rec), 0);
+        assert_int_equal(admin_token_key_add(s, "example.org", &rec), -EEXIST);
+
+        assert_true(store_client_until_token(&c, &a, kids[i].kid, kids[i].len, STORE_FOUND));
+        assert_true(a.rec.is_token_key);
+        assert_int_equal(a.rec.token_key.algorithm, algorithm);
+        assert_memory_equal(&a.rec.token_key, &rec.token_key, sizeof(rec.token_key));
+        assert_int_equal(a.rec.expires, rec.expires);
+        assert_int_equal(a.rec.user_len, kids[i].len);
+        assert_memory_equal(a.rec.user, kids[i].kid, kids[i].len);
+        assert_int_equal(admin_token_key_get(s, "example.org", kids[i].kid, kids[i].len, &got), 0);
+        assert_memory_equal(&got.token_key, &rec.token_key, sizeof(rec.token_key));
+    }
+    // A kid is no user, and a user no kid.
+    assert_int_equal(store_client_ask(&c, &a, "north"), STORE_NOT_FOUND);
+    assert_int_equal(store_client_ask_token(&c, &a, "alice", 5), STORE_NOT_FOUND);
+    size_t count = 0;
+    assert_int_equal(admin_token_key_list(s, "example.org", count_one, &count), 0);
+    assert_int_equal(count, sizeof(kids) / sizeof(kids[0]));
+    count = 0;
+    assert_int_equal(admin_token_key_list(s, "example.com", count_one, &count), 0);
+    assert_int_equal(count, 0);
+    assert_int_equal(admin_token_key_delete(s, "example.org", "north", 5), 0);
+    assert_int_equal(admin_token_key_delete(s, "example.org", "north", 5), -ENOENT);
+    assert_int_equal(admin_token_key_get(s, "example.org", "north", 5, &got), -ENOENT);
+    assert_true(store_client_until_token(&c, &a, "north", 5, STORE_NOT_FOUND));
+    rec = store_token_key(longest, sizeof(longest), TOKEN_A256GCM, 1);
+    assert_int_equal(admin_token_key_add(s, "example.org", &rec), -EINVAL);
+    rec.user_len--;
+    assert_int_equal(admin_token_key_add(s, "example.org", &rec), 0);
+    assert_true(store_client_until_token(&c, &a, longest, sizeof(longest) - 1, STORE_FOUND));
+    assert_int_equal(store_client_ask_token(&c, &a, longest, sizeof(longest)), STORE_NOT_FOUND);
+    store_client_close(&c);
+    admin_close(s);
+}
+
+static void a_damaged_token_key_lets_nobody_in(void **state)
+{
+    static const char *const damage[] = {"UPDATE token_keys SET key = x'00'",
+                                         "UPDATE token_keys SET key = NULL",
+                                         "UPDATE token_keys SET algorithm = 'none'",
+                                         "UPDATE token_keys SET algorithm = 'A128GCM'",
+                                         "UPDATE token_keys SET algorithm = x'41323536'",
+                                         "UPDATE token_keys SET expires = 'never'",
+                                         "UPDATE token_keys SET expires = -1",
+                                         "DROP TABLE token_keys"};
+    struct store_client c;
+    struct store_ask a;
+    sqlite3 *db;
+
+    for (size_t i = 0; i < sizeof(damage) / sizeof(damage[0]); i++) {
+        struct auth_record rec = store_token_key("north", 5, TOKEN_A256GCM, 1), got;
+        struct admin_store *s = open_admin();
+        admin_token_key_add(s, "example.org", &rec);
+        open_client(&c);
+        assert_int_equal(store_client_ask_token(&c, &a, "north", 5), STORE_FOUND);
+        assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+        // What may not be NULL is not stored so: then nothing has changed.
+        bool done = sqlite3_exec(db, damage[i], NULL, NULL, NULL) == SQLITE_OK;
+        assert_int_equal(store_client_ask_token(&c, &a, "north", 5),
+                         done ? STORE_UNAVAILABLE : STORE_FOUND);
+        assert_int_not_equal(admin_token_key_get(s, "example.org", "north", 5, &got), done ? 0 : 1);
+        sqlite3_exec(db, "DELETE FROM token_keys", NULL, NULL, NULL);
+        sqlite3_close(db);
+        store_client_close(&c);
+        admin_close(s);
+    }
+}
+
+// A file of the version that knew no token keys gets their table, and keeps what it has.
+static void an_older_schema_is_completed(void **state)
+{
+    struct admin_store *s = open_admin();
+    struct auth_record rec = record_of("alice", 5);
+    struct store_client c;
+    struct store_ask a;
+    sqlite3 *db;
+
+    for (int writer = 0; writer < 2; writer++) {
+        if (!writer)
+            assert_int_equal(admin_user_add(s, "example.org", &rec), 0);
+        assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+        assert_int_equal(
+            sqlite3_exec(db, "DROP TABLE token_keys; PRAGMA user_version = 1", NULL, NULL, NULL),
+            SQLITE_OK);
+        sqlite3_close(db);
+        admin_close(s);
+        if (writer) {
+            s = open_admin();
+            rec = store_token_key("north", 5, TOKEN_A256GCM, 1);
+            assert_int_equal(admin_token_key_add(s, "example.org", &rec), 0);
+        }
+        open_client(&c);
+        assert_int_equal(store_client_ask(&c, &a, "alice"), STORE_FOUND);
+        assert_int_equal(store_client_ask_token(&c, &a, "north", 5),
+                         writer ? STORE_FOUND : STORE_NOT_FOUND);
+        store_client_close(&c);
+        if (!writer)
+            s = open_admin();
+    }
+    admin_close(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -485,6 +615,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(it_is_told_what_may_not_be_accessed, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(a_writer_disturbs_nobody, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(two_may_create_at_once, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(token_keys, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(a_damaged_token_key_lets_nobody_in, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(an_older_schema_is_completed, make_dir, remove_dir),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -57,6 +57,42 @@ static void configuration_alone(void **state)
     store_client_close(&c);
 }
 
+static void token_keys_of_the_configuration(void **state)
+{
+    const struct stores_token_key keys[] = {
+        {"north", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=", TOKEN_A256GCM},
+        {"union", "31323334353637383930313233343536", TOKEN_A128GCM}};
+    const struct stores_token_key bad[] = {{"", keys[0].key, TOKEN_A256GCM},
+                                           {"x", keys[0].key, TOKEN_A128GCM},
+                                           {"x", "zz", TOKEN_A128GCM}};
+    struct store_client c;
+    struct store_ask a;
+    const char *why = "";
+
+    store_client_init(&c, NULL);
+    c.cfg.token_keys = keys;
+    c.cfg.token_key_count = 2;
+    assert_int_equal(store_client_open(&c, &why), 0);
+    assert_int_equal(store_client_ask_token(&c, &a, "north", 5), STORE_FOUND);
+    assert_true(a.rec.is_token_key && a.rec.token_key.algorithm == TOKEN_A256GCM);
+    assert_memory_equal(a.rec.token_key.bytes, "01234567890123456789012345678901", 32);
+    assert_int_equal(store_client_ask_token(&c, &a, "union", 5), STORE_FOUND);
+    assert_memory_equal(a.rec.token_key.bytes, "1234567890123456", 16);
+    assert_int_equal(store_client_ask_token(&c, &a, "nort", 4), STORE_NOT_FOUND);
+    assert_int_equal(store_client_ask_token(&c, &a, "", 0), STORE_NOT_FOUND);
+    assert_int_equal(store_client_ask(&c, &a, "north"), STORE_NOT_FOUND);
+    // A kid that looks like a name with an expiry is none.
+    assert_int_equal(store_client_ask_token(&c, &a, "9999999999:x", 12), STORE_NOT_FOUND);
+    store_client_close(&c);
+    for (size_t i = 0; i < 3; i++) {
+        store_client_init(&c, NULL);
+        c.cfg.token_keys = &bad[i];
+        c.cfg.token_key_count = 1;
+        assert_int_equal(store_client_open(&c, &why), -22);
+        assert_non_null(strstr(why, "token key"));
+    }
+}
+
 static void another_realm_is_refused(void **state)
 {
     struct store_client c;
@@ -238,6 +274,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(configuration_alone),
+        cmocka_unit_test(token_keys_of_the_configuration),
         cmocka_unit_test(another_realm_is_refused),
         cmocka_unit_test(mistakes_fail_the_opening),
 #if defined(WITH_SQLITE) && defined(WITH_HIREDIS)
