@@ -11,6 +11,7 @@
 
 struct secret_list {
     unsigned count;
+    bool more; // than fit
     struct {
         size_t len;
         char text[SECRET_MAX + 1];

@@ -188,10 +188,11 @@ static size_t build_secrets(const struct redis_fetch *f, struct redis_key *key,
         argv[0] = f->fallback ? (struct redis_arg){"GET", 3} : (struct redis_arg){"SMEMBERS", 8};
         return 2;
     }
-    _Static_assert(AUTH_KEYS_MAX == 8, "the last rank below is AUTH_KEYS_MAX - 1");
+    // One more than there may be, to notice that there are too many.
+    _Static_assert(AUTH_KEYS_MAX == 8, "the last rank below is AUTH_KEYS_MAX");
     argv[0] = (struct redis_arg){"ZREVRANGE", 9};
     argv[2] = (struct redis_arg){"0", 1};
-    argv[3] = (struct redis_arg){"7", 1};
+    argv[3] = (struct redis_arg){"8", 1};
     return 4;
 }
 

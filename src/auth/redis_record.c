@@ -262,9 +262,12 @@ void redis_record_write(struct redis_fields *out, const struct auth_record *rec)
 
 static void add_secret(struct secret_list *list, const redisReply *r)
 {
-    if (r->type != REDIS_REPLY_STRING || r->len == 0 || r->len > SECRET_MAX ||
-        list->count == AUTH_KEYS_MAX)
+    if (r->type != REDIS_REPLY_STRING || r->len == 0 || r->len > SECRET_MAX)
         return;
+    if (list->count == AUTH_KEYS_MAX) {
+        list->more = true;
+        return;
+    }
     list->item[list->count].len = r->len;
     memcpy(list->item[list->count].text, r->str, r->len);
     list->item[list->count].text[r->len] = 0;
@@ -274,6 +277,7 @@ static void add_secret(struct secret_list *list, const redisReply *r)
 bool redis_secrets_read(struct secret_list *list, const redisReply *reply)
 {
     list->count = 0;
+    list->more = false;
     if (reply->type == REDIS_REPLY_STRING)
         add_secret(list, reply);
     else if (reply->type == REDIS_REPLY_ARRAY)

@@ -31,18 +31,20 @@ void shared_secret_begin(struct auth_record *rec, const void *name, size_t len, 
     rec->expires = expires;
 }
 
-void shared_secret_add_key(struct auth_record *rec, const char *realm, const char *secret,
+bool shared_secret_add_key(struct auth_record *rec, const char *realm, const char *secret,
                            size_t secret_len)
 {
     uint8_t mac[20];
     char password[BASE64_LEN(sizeof(mac)) + 1];
 
-    if (rec->key_count == AUTH_KEYS_MAX ||
-        hmac_sha1(mac, secret, secret_len, rec->user, rec->user_len) < 0)
-        return;
+    if (rec->key_count == AUTH_KEYS_MAX)
+        return false;
+    if (hmac_sha1(mac, secret, secret_len, rec->user, rec->user_len) < 0)
+        return true;
     size_t len = base64_encode(password, mac, sizeof(mac));
     struct auth_key *k = &rec->keys[rec->key_count++];
     stun_key_md5(k->md5, rec->user, rec->user_len, realm, password, len);
     stun_key_sha256(k->sha256, rec->user, rec->user_len, realm, password, len);
     k->has_md5 = k->has_sha256 = true;
+    return true;
 }

@@ -13,8 +13,8 @@ int64_t shared_secret_expiry(const void *name, size_t len);
 // Starts a record for such a name, without keys.
 void shared_secret_begin(struct auth_record *rec, const void *name, size_t len, int64_t expires);
 
-// Adds the keys that secret gives for the record's name. Does nothing when the record is full or memory is short.
-void shared_secret_add_key(struct auth_record *rec, const char *realm, const char *secret,
+// Adds the keys that secret gives for the record's name. False: the record is full. Does nothing when memory is short.
+bool shared_secret_add_key(struct auth_record *rec, const char *realm, const char *secret,
                            size_t secret_len);
 
 #endif

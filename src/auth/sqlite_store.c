@@ -72,20 +72,27 @@ static struct store_lookup *secrets(struct backend *b, const char *realm, secret
     struct secret_list list;
 
     list.count = 0;
+    list.more = false;
     int rc = sqlite3_bind_text(s->secrets, 1, realm, -1, SQLITE_STATIC);
     if (rc == SQLITE_OK)
-        rc = sqlite3_bind_int(s->secrets, 2, AUTH_KEYS_MAX);
+        rc = sqlite3_bind_int(s->secrets, 2, AUTH_KEYS_MAX + 1);
     if (rc == SQLITE_OK)
         rc = sqlite3_step(s->secrets);
     for (; rc == SQLITE_ROW; rc = sqlite3_step(s->secrets)) {
         const void *text = sqlite3_column_text(s->secrets, 0);
         int len = sqlite3_column_bytes(s->secrets, 0);
-        if (!text || len <= 0 || len > SECRET_MAX || list.count == AUTH_KEYS_MAX)
+        if (!text || len <= 0 || len > SECRET_MAX)
             continue;
+        if (list.count == AUTH_KEYS_MAX) {
+            list.more = true;
+            break;
+        }
         list.item[list.count].len = (size_t)len;
         memcpy(list.item[list.count].text, text, (size_t)len + 1);
         list.count++;
     }
+    if (list.more)
+        rc = SQLITE_DONE;
     if (rc != SQLITE_DONE)
         complain(s, sqlite3_errmsg(s->db));
     sqlite3_reset(s->secrets);

@@ -4,6 +4,7 @@
 #include "auth/stores.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -12,6 +13,7 @@
 #include "auth/shared_secret.h"
 #include "auth/static_tokens.h"
 #include "auth/static_users.h"
+#include "util/log.h"
 
 #define SPARE_MAX 32 // look-ups kept for reuse, so that those which end at once allocate nothing
 
@@ -25,8 +27,9 @@ struct stores {
     unsigned spare_count;
 };
 
-// One walk through the backends: first for their secrets (if the name carries an expiry), then for
-// the user.
+// At most two walks through the backends: one for their secrets, if the name carries an expiry, and
+// one for the user. A name that is a number and nothing else may as well be a user's, a telephone
+// number: then the user comes first. Others spare the stores the question.
 struct store_lookup {
     struct stores *stores;
     LIST_ENTRY(store_lookup) link;
@@ -34,7 +37,8 @@ struct store_lookup {
     void *arg;
     struct store_query query;
     uint8_t id[AUTH_USER_MAX];
-    bool ask_secrets;
+    bool ask_secrets;         // the present walk is for secrets
+    bool another;             // walk is to come, for the other thing
     size_t index;             // of the backend that is asked
     struct store_lookup *sub; // its look-up while it is pending
     bool in_call;             // the backend may be answering before its call returns
@@ -60,7 +64,7 @@ static struct store_lookup *lookup_get(struct stores *s)
     l->stores = s;
     l->sub = NULL;
     l->index = 0;
-    l->ask_secrets = l->in_call = l->answered = l->finished = l->unavailable = false;
+    l->ask_secrets = l->another = l->in_call = l->answered = l->finished = l->unavailable = false;
     return l;
 }
 
@@ -109,17 +113,47 @@ static void on_user(enum store_status status, const struct auth_record *rec, voi
     resume(l);
 }
 
+// Keys of secrets beyond AUTH_KEYS_MAX are not tried, and who made them wonders.
+static void add_secret(struct store_lookup *l, const char *secret, size_t len, bool more)
+{
+    static atomic_flag told = ATOMIC_FLAG_INIT;
+
+    more |= !shared_secret_add_key(&l->rec, l->stores->cfg.realm, secret, len);
+    if (more && !atomic_flag_test_and_set(&told))
+        log_warning("store",
+                    "there are more than %d shared secrets, those of the configuration and of all "
+                    "stores together: what was made from the rest is refused",
+                    AUTH_KEYS_MAX);
+}
+
 static void on_secrets(enum store_status status, const struct secret_list *list, void *arg)
 {
     struct store_lookup *l = arg;
 
     if (status == STORE_FOUND)
         for (unsigned i = 0; i < list->count; i++)
-            shared_secret_add_key(&l->rec, l->stores->cfg.realm, list->item[i].text,
-                                  list->item[i].len);
+            add_secret(l, list->item[i].text, list->item[i].len, list->more);
     else if (status == STORE_UNAVAILABLE)
         l->unavailable = true;
     resume(l);
+}
+
+// All backends have been asked. True: the answer is out; false: the other walk begins.
+static bool end_walk(struct store_lookup *l)
+{
+    if (l->ask_secrets && l->rec.key_count > 0) {
+        l->rec.incomplete = l->unavailable;
+        finish(l, STORE_FOUND, &l->rec);
+        return true;
+    }
+    if (!l->another) {
+        finish(l, l->unavailable ? STORE_UNAVAILABLE : STORE_NOT_FOUND, NULL);
+        return true;
+    }
+    l->another = false;
+    l->ask_secrets = !l->ask_secrets;
+    l->index = 0;
+    return false;
 }
 
 // Asks backend after backend until one has to be waited for (false) or the answer is out (true).
@@ -128,18 +162,10 @@ static bool run(struct store_lookup *l)
     struct stores *s = l->stores;
 
     for (;;) {
-        if (l->index == s->backend_count && l->ask_secrets) {
-            if (l->rec.key_count > 0) {
-                l->rec.incomplete = l->unavailable;
-                finish(l, STORE_FOUND, &l->rec);
-                return true;
-            }
-            l->ask_secrets = false;
-            l->index = 0;
-        }
         if (l->index == s->backend_count) {
-            finish(l, l->unavailable ? STORE_UNAVAILABLE : STORE_NOT_FOUND, NULL);
-            return true;
+            if (end_walk(l))
+                return true;
+            continue;
         }
         struct backend *b = s->backend[l->index];
         l->in_call = true;
@@ -185,11 +211,11 @@ struct store_lookup *stores_lookup(struct stores *s, const struct store_query *q
 
     int64_t expires = q->userhash || q->token_key ? -1 : shared_secret_expiry(q->id, q->id_len);
     if (expires > now) {
-        l->ask_secrets = true;
+        l->ask_secrets = memchr(q->id, ':', q->id_len) != NULL;
+        l->another = true;
         shared_secret_begin(&l->rec, q->id, q->id_len, expires);
         for (size_t i = 0; i < s->cfg.secret_count; i++)
-            shared_secret_add_key(&l->rec, s->cfg.realm, s->cfg.secrets[i],
-                                  strlen(s->cfg.secrets[i]));
+            add_secret(l, s->cfg.secrets[i], strlen(s->cfg.secrets[i]), false);
     }
     if (!run(l))
         return l;

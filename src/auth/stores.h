@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The stores of one worker, asked in the order in which the configuration lists them: first the configuration's own
-// users and secrets, then each URI. The first that knows the user answers. If none knows it but one was unavailable, the
+// users and secrets, then each URI. The first that knows the user answers; a name with an expiry in front of a colon is looked
+// for among the shared secrets before it is among the users of URIs, one that is a mere number afterwards. If none knows it but one was unavailable, the
 // answer is "unavailable": nobody is refused for good because a store was away, and nobody is let in.
 #ifndef TP_AUTH_STORES_H
 #define TP_AUTH_STORES_H

@@ -363,6 +363,23 @@ def test_secrets_redis():
     secrets_of(Redis().uri)
 
 
+def test_too_many_secrets():
+    """more shared secrets than are tried: the log says so once, the others work"""
+    store = "sqlite:" + os.path.join(folder(), "users.db")
+    secrets = ["secret %d" % n for n in range(8)]
+    must_ctl("secret", "add", "--realm", REALM, "--store", store, stdin="one more\n")
+    with Daemon(auth={"stores": [store], "secrets": secrets}) as d:
+        name = "%d:bob" % (time.time() + 1000)
+        for secret, wanted in ((secrets[0], stun.SUCCESS), (secrets[7], stun.SUCCESS), ("one more", stun.ERROR)):
+            password = base64.b64encode(hmac.new(secret.encode(), name.encode(), hashlib.sha1).digest()).decode()
+            with d.client(user=name, password=password) as c:
+                tap.equal(c.try_allocate().cls, wanted, "class with %r" % secret)
+        tap.equal(d.read_log().count("more than 8 shared secrets"), 1, "warnings")
+    with Daemon(auth={"stores": [store], "secrets": secrets[:7]}) as d, d.client(user=name, password=password) as c:
+        tap.equal(c.try_allocate().cls, stun.SUCCESS, "class with eight")
+        tap.check("more than 8 shared secrets" not in d.read_log(), "a warning for eight")
+
+
 def test_order_of_stores():
     """several stores: the first that knows the user answers; one that is away costs nobody else anything"""
     redis = Redis()

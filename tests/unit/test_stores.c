@@ -145,6 +145,7 @@ static void chain_open(struct chain *ch, bool redis_first)
 {
     struct admin_store *admin;
     struct auth_record rec = {.user = "carol", .user_len = 5, .key_count = 1};
+    struct auth_record number = {.user = "49301234567", .user_len = 11, .key_count = 1};
     const char *why = "";
 
     snprintf(ch->dir, sizeof(ch->dir), "/tmp/tp-stores-XXXXXX");
@@ -154,6 +155,8 @@ static void chain_open(struct chain *ch, bool redis_first)
     assert_int_equal(admin_open(&admin, ch->sqlite, &why), 0);
     rec.keys[0].has_md5 = true;
     assert_int_equal(admin_user_add(admin, "example.org", &rec), 0);
+    number.keys[0].has_md5 = true;
+    assert_int_equal(admin_user_add(admin, "example.org", &number), 0);
     assert_int_equal(admin_secret_add(admin, "example.org", "third"), 0);
     admin_close(admin);
 
@@ -215,6 +218,27 @@ static void secrets_of_all_stores_count(void **state)
     assert_int_equal(store_client_ask(&ch.c, &a, name), STORE_FOUND);
     assert_int_equal(a.rec.key_count, 2); // the configuration's and SQLite's
     assert_true(a.rec.incomplete);        // Redis may have more
+    chain_close(&ch);
+}
+
+// A telephone number is a user's name, if the store says so, and no expiry in the year 3532.
+static void a_number_may_be_a_user(void **state)
+{
+    struct chain ch;
+    struct store_ask a;
+
+    chain_open(&ch, false);
+    store_client_start(&ch.c, &a, "49301234567", 11, false);
+    assert_true(a.done); // Redis, behind, is not asked
+    assert_int_equal(a.status, STORE_FOUND);
+    assert_int_equal(a.rec.key_count, 1);
+    assert_int_equal(a.rec.expires, 0);
+    assert_int_equal(store_client_ask(&ch.c, &a, "49301234568"), STORE_FOUND);
+    assert_int_equal(a.rec.key_count, 2);
+    assert_int_equal(a.rec.expires, 49301234568);
+    assert_true(a.rec.incomplete);
+    assert_int_equal(store_client_ask(&ch.c, &a, "49301234567:x"), STORE_FOUND);
+    assert_int_equal(a.rec.expires, 49301234567);
     chain_close(&ch);
 }
 
@@ -281,6 +305,7 @@ int main(void)
         cmocka_unit_test(first_that_knows_answers),
         cmocka_unit_test(nobody_is_refused_because_a_store_is_away),
         cmocka_unit_test(secrets_of_all_stores_count),
+        cmocka_unit_test(a_number_may_be_a_user),
         cmocka_unit_test(cancelled_is_not_called),
         cmocka_unit_test(done_may_look_up),
 #endif
