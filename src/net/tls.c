@@ -280,7 +280,7 @@ SSL *tls_context_datagram(const struct tls_context *t)
 
 const char *tls_error_text(SSL *ssl, char *buf, size_t cap)
 {
-    unsigned long e = ERR_peek_error();
+    unsigned long e = ERR_peek_last_error(); // that of libssl; libcrypto's come first
     long verify = SSL_get_verify_result(ssl);
     if (e && ERR_GET_LIB(e) == ERR_LIB_SSL &&
         ERR_GET_REASON(e) == SSL_R_CERTIFICATE_VERIFY_FAILED && verify != X509_V_OK) {

@@ -86,10 +86,12 @@ static bool read_header(struct stream *s)
 
 const char *stream_mistaken(const struct stream *s, uint8_t first)
 {
-    bool plain = conf_transport_plain(s->accepts);
+    bool plain = s->stage == STREAM_OPEN || conf_transport_plain(s->accepts);
     switch (demux_stream_first_byte(first)) {
     case DEMUX_STREAM_TLS:
-        return "TLS on a plain port";
+        if (!conf_transport_secure(s->accepts))
+            return "TLS on a plain port";
+        break;
     case DEMUX_STREAM_HTTP:
         return "HTTP, which is not served here";
     case DEMUX_STREAM_STUN:
