@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define RELAY_BACKLOG 128 // connections of peers that were not accepted yet
+
 int host_addresses(struct addr **out)
 {
     struct ifaddrs *list;
@@ -82,6 +84,34 @@ int host_listen(const struct addr *local)
 {
     int fd = bind_socket(local, SOCK_STREAM, true);
     if (fd >= 0 && listen(fd, 1024)) {
+        int err = -errno;
+        close(fd);
+        return err;
+    }
+    return fd;
+}
+
+int host_listen_alone(const struct addr *local)
+{
+    int on = 1, fd = bind_socket(local, SOCK_STREAM, false);
+    if (fd < 0)
+        return fd;
+    // Listening settles that nobody else does. Only then the address is shared, with sockets that
+    // do not listen.
+    if (listen(fd, RELAY_BACKLOG) || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on)) {
+        int err = -errno;
+        close(fd);
+        return err;
+    }
+    return fd;
+}
+
+int host_connect_from(const struct addr *local, const struct addr *peer)
+{
+    struct sockaddr_storage ss;
+    socklen_t len = addr_to_sockaddr(peer, &ss);
+    int fd = bind_socket(local, SOCK_STREAM, true);
+    if (fd >= 0 && connect(fd, (struct sockaddr *)&ss, len) && errno != EINPROGRESS) {
         int err = -errno;
         close(fd);
         return err;

@@ -24,4 +24,12 @@ int host_probe(const struct addr *local, bool stream);
 // descriptor, or a negative errno.
 int host_listen(const struct addr *local);
 
+// A non-blocking listening TCP socket that nobody else has, from whose address host_connect_from
+// connects too. The descriptor, or a negative errno.
+int host_listen_alone(const struct addr *local);
+
+// Begins to connect to a peer from the address of a socket of host_listen_alone: a non-blocking
+// socket that can be written once it is connected or has failed (SO_ERROR). Or a negative errno.
+int host_connect_from(const struct addr *local, const struct addr *peer);
+
 #endif

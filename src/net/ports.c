@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "net/host.h"
 #include "util/rand.h"
 
 #define TRIES 16 // ports that other processes hold, before we give up
@@ -143,22 +144,38 @@ static uint16_t draw(struct ports *p, struct address *a, bool even, bool pair)
     return 0;
 }
 
+// Binds what is asked for to a port; of a TCP socket only fd and local are set.
+static int open_port(const struct addr *local, bool tcp, struct udp_socket *out)
+{
+    if (!tcp)
+        return udp_open(out, local, UDP_ICMP_ERRORS);
+    out->local = *local;
+    out->fd = host_listen_alone(local);
+    return out->fd < 0 ? out->fd : 0;
+}
+
+// What a port is wanted for.
+struct want {
+    uint8_t family;
+    bool even, tcp;
+};
+
 // Opens `out` (and `next` on the port after it) on one address.
-static int open_on(struct ports *p, struct address *a, bool even, struct udp_socket *out,
-                   struct udp_socket *next)
+static int open_on(struct ports *p, struct address *a, const struct want *want,
+                   struct udp_socket *out, struct udp_socket *next)
 {
     int err = -EADDRNOTAVAIL;
     uint16_t
         busy[TRIES]; // taken out of the bag while we look for another, so that none is tried twice
     unsigned busy_count = 0;
     while (busy_count < TRIES) {
-        uint16_t port = draw(p, a, even, next != NULL);
+        uint16_t port = draw(p, a, want->even, next != NULL);
         if (!port)
             break;
         struct addr local = a->addr;
         local.port = port;
         bag_take(p, a, port);
-        err = udp_open(out, &local, UDP_ICMP_ERRORS);
+        err = open_port(&local, want->tcp, out);
         if (!err && next) {
             local.port++;
             err = udp_open(next, &local, UDP_ICMP_ERRORS);
@@ -181,16 +198,16 @@ static int open_on(struct ports *p, struct address *a, bool even, struct udp_soc
     return err;
 }
 
-static int open_any(struct ports *p, uint8_t family, bool even, struct udp_socket *out,
+static int open_any(struct ports *p, const struct want *want, struct udp_socket *out,
                     struct udp_socket *next)
 {
     int err = -EAFNOSUPPORT;
     uint32_t start = p->address_count ? rand_uniform((uint32_t)p->address_count) : 0;
     for (size_t i = 0; i < p->address_count; i++) {
         struct address *a = &p->addresses[(start + i) % p->address_count];
-        if (a->addr.family != family)
+        if (a->addr.family != want->family)
             continue;
-        err = open_on(p, a, even, out, next);
+        err = open_on(p, a, want, out, next);
         if (!err || err == -EMFILE || err == -ENFILE || err == -ENOMEM)
             break;
     }
@@ -199,9 +216,24 @@ static int open_any(struct ports *p, uint8_t family, bool even, struct udp_socke
 
 int ports_open(struct ports *p, uint8_t family, bool even, struct udp_socket *out)
 {
+    const struct want want = {.family = family, .even = even};
     pthread_mutex_lock(&p->lock);
-    int err = open_any(p, family, even, out, NULL);
+    int err = open_any(p, &want, out, NULL);
     pthread_mutex_unlock(&p->lock);
+    return err;
+}
+
+int ports_open_tcp(struct ports *p, uint8_t family, int *fd, struct addr *local)
+{
+    const struct want want = {.family = family, .tcp = true};
+    struct udp_socket s;
+    pthread_mutex_lock(&p->lock);
+    int err = open_any(p, &want, &s, NULL);
+    pthread_mutex_unlock(&p->lock);
+    if (!err) {
+        *fd = s.fd;
+        *local = s.local;
+    }
     return err;
 }
 
@@ -217,12 +249,12 @@ static bool may_reserve(const struct ports *p, const void *user, size_t user_len
 int ports_open_pair(struct ports *p, uint8_t family, const void *user, size_t user_len,
                     int64_t now_ms, struct udp_socket *out, uint8_t token[PORTS_TOKEN_LEN])
 {
+    const struct want want = {.family = family, .even = true};
     struct reservation *r = malloc(sizeof *r + user_len);
     if (!r)
         return -ENOMEM;
     pthread_mutex_lock(&p->lock);
-    int err = may_reserve(p, user, user_len) ? open_any(p, family, true, out, &r->socket)
-                                             : -EADDRNOTAVAIL;
+    int err = may_reserve(p, user, user_len) ? open_any(p, &want, out, &r->socket) : -EADDRNOTAVAIL;
     if (!err) {
         rand_bytes(r->token, sizeof r->token);
         memcpy(token, r->token, sizeof r->token);

@@ -21,6 +21,10 @@ void ports_free(struct ports *p); // reservations are dropped
 // of the socket calls.
 int ports_open(struct ports *p, uint8_t family, bool even, struct udp_socket *out);
 
+// As ports_open for a TCP socket that listens (host_listen_alone). A port number is given to one
+// allocation only, whatever the protocol.
+int ports_open_tcp(struct ports *p, uint8_t family, int *fd, struct addr *local);
+
 // As ports_open for an even port whose next one is free too; that one is bound and held for whoever
 // shows the token, on behalf of the same user, within PORTS_RESERVATION_SECONDS. now_ms: monotonic.
 int ports_open_pair(struct ports *p, uint8_t family, const void *user, size_t user_len,
