@@ -5,7 +5,7 @@
 
 #include "turn/internal.h"
 
-#define PROTOCOL_UDP 17
+enum { PROTOCOL_TCP = 6, PROTOCOL_UDP = 17 };
 
 enum { FAMILY_IPV4 = 1, FAMILY_IPV6 = 2 }; // on the wire, RFC 8656 18.6
 
@@ -42,8 +42,13 @@ static int read_wish(const struct turn_request *r, struct wish *wish)
     // 3. REQUESTED-TRANSPORT
     if (stun_get_u32(&r->msg, STUN_ATTR_REQUESTED_TRANSPORT, &value) < 0)
         return 400;
-    if (value >> 24 != PROTOCOL_UDP)
+    wish->relay.tcp = value >> 24 == PROTOCOL_TCP && cfg->relay_tcp;
+    if (value >> 24 != PROTOCOL_UDP && !wish->relay.tcp)
         return 442;
+    // RFC 6062 5.1: only by a connection, and nothing that is about datagrams or a second address.
+    if (wish->relay.tcp && (!turn_transport_stream(r->in->tuple->transport) || has_token ||
+                            has_even || has_additional || has(r, STUN_ATTR_DONT_FRAGMENT)))
+        return 400;
     // 4. DONT-FRAGMENT is supported.
     // 5. RESERVATION-TOKEN: the reserved address says everything that these would.
     if (has_token && (has_even || has_family || has_additional))
@@ -162,7 +167,8 @@ static enum turn_action make(struct turn_request *r, struct wish *wish)
     struct turn_allocation *a = allocation_new(s, r->in);
     if (!a)
         return reply_error(r, 508);
-    if (r->grant.token && !(allocation_box(a)->session = auth_session_new(&r->grant))) {
+    if ((wish->relay.tcp && connections_begin(a) < 0) ||
+        (r->grant.token && !(allocation_box(a)->session = auth_session_new(&r->grant)))) {
         allocation_free(s, a, false);
         return reply_error(r, 508);
     }

@@ -31,6 +31,8 @@ struct turn_server *turn_server_new(const struct turn_ops *ops, void *arg, struc
     s->next_alternate = worker; // or all workers would begin with the same
     rand_bytes(&s->key, sizeof(s->key));
     rand_bytes(&s->next_session, sizeof(s->next_session));
+    rand_bytes(&s->connections.counter, sizeof(s->connections.counter));
+    connections_init(s);
     return s;
 }
 
@@ -41,6 +43,7 @@ void turn_server_free(struct turn_server *s)
     for (size_t i = 0; i < s->bucket_count; i++)
         while (s->bucket[i])
             allocation_end(s, s->bucket[i], TURN_EVENT_CLOSED);
+    free(s->connections.bucket);
     free(s->bucket);
     free(s);
 }
@@ -129,11 +132,13 @@ struct turn_allocation *allocation_new(struct turn_server *s, const struct turn_
 
 void allocation_free(struct turn_server *s, struct turn_allocation *a, bool close_relays)
 {
+    connections_end(s, a);
     if (close_relays)
         s->ops.relay_close(s->arg, a, ADDR_NONE);
     quota_release(s->quota, a->user);
     channels_free(a);
     permissions_free(a);
+    free(a->connections);
     auth_session_free(allocation_box(a)->session);
     free(allocation_box(a));
 }
@@ -259,6 +264,7 @@ void turn_server_sweep(struct turn_server *s, int64_t now_ms)
         }
     }
     s->swept_s = now_s;
+    connections_sweep(s, now_ms);
 }
 
 void turn_server_each(struct turn_server *s, bool (*each)(struct turn_allocation *a, void *arg),

@@ -21,7 +21,14 @@ struct turn_tuple {
     uint8_t zero[7];
 };
 
+// Whether clients come by connections (RFC 6062 5.1, RFC 8656 12.5).
+static inline bool turn_transport_stream(uint8_t transport)
+{
+    return transport == TURN_TCP || transport == TURN_TLS;
+}
+
 struct quota_user;
+struct turn_connections; // turn/connection.h
 struct turn_permissions; // private to turn/permission.c
 struct turn_channels;    // private to turn/channel.c
 
@@ -39,6 +46,7 @@ struct turn_allocation {
     void *link; // the worker's: the client's stream or the listener it came by
     struct turn_permissions *permissions;
     struct turn_channels *channels;
+    struct turn_connections *connections;      // of a TCP allocation (RFC 6062); NULL: of UDP
     int64_t expires_ms;                        // of the last relayed address, monotonic
     struct turn_relay relay[2];                // [0] IPv4, [1] IPv6
     uint64_t sent_packets, sent_bytes;         // client to peer, payload

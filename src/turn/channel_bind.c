@@ -29,6 +29,9 @@ enum turn_action turn_handle_channel_bind(struct turn_request *r)
     int code = turn_require_allocation(r);
     if (code)
         return reply_error(r, code);
+    // A TCP allocation has no channels (RFC 6062).
+    if (r->allocation->connections)
+        return reply_error(r, 400);
     // Both attributes, and a number in the range.
     if (stun_get_u32(&r->msg, STUN_ATTR_CHANNEL_NUMBER, &value) < 0 ||
         stun_get_addr(&r->msg, STUN_ATTR_XOR_PEER_ADDRESS, &peer) < 0)

@@ -17,6 +17,8 @@ static const struct method requests[] = {
     {STUN_REFRESH, true, turn_handle_refresh},
     {STUN_CREATE_PERMISSION, true, turn_handle_create_permission},
     {STUN_CHANNEL_BIND, true, turn_handle_channel_bind},
+    {STUN_CONNECT, true, turn_handle_connect},
+    {STUN_CONNECTION_BIND, true, turn_handle_connection_bind},
 };
 
 // What this server understands. An attribute that is understood but not expected in a message is
@@ -47,6 +49,7 @@ static bool understood(uint16_t method, uint16_t type)
     case STUN_ATTR_REQUESTED_TRANSPORT:
     case STUN_ATTR_DONT_FRAGMENT:
     case STUN_ATTR_RESERVATION_TOKEN:
+    case STUN_ATTR_CONNECTION_ID:
         return true;
     case STUN_ATTR_ACCESS_TOKEN: // where tokens are not accepted: handle_request
         return method != STUN_BINDING;
@@ -204,11 +207,12 @@ static enum turn_action handle_indication(struct turn_request *r)
 static enum turn_action process(struct turn_server *s, const struct turn_input *in,
                                 const struct second_time *known, struct turn_output *out)
 {
-    struct turn_request r = {.server = s, .in = in, .out = out};
+    struct turn_request r = {.server = s, .in = in, .out = out, .granted = known && known->grant};
     enum stun_parse parse = stun_parse(&r.msg, in->data, in->len);
 
     out->reply_len = 0;
     out->allocation = NULL;
+    out->connection = NULL;
     if (parse == STUN_PARSE_NOT_STUN)
         return TURN_DROP;
     if (parse == STUN_PARSE_MALFORMED) {

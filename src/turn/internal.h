@@ -22,6 +22,19 @@ struct tombstone {
     int64_t until_ms;
 };
 
+// A client may have many data connections; no worker can hold more than ids tell apart.
+#define CONNECTIONS_MAX (1u << 23)
+
+// See connection.c.
+struct connection_table {
+    const struct siphash_key *key;
+    struct turn_connection **bucket; // NULL until there is one
+    size_t bucket_count;             // a power of two
+    size_t count;
+    uint32_t counter;
+    struct turn_connection *waiting, **waiting_tail; // not bound, the oldest first
+};
+
 struct turn_server {
     struct turn_ops ops;
     void *arg;
@@ -38,6 +51,7 @@ struct turn_server {
     struct turn_allocation *wheel[WHEEL_SLOTS];
     struct tombstone tombstone[TOMBSTONES];
     unsigned next_tombstone;
+    struct connection_table connections;
 };
 
 // One message on its way through the server.
@@ -47,6 +61,7 @@ struct turn_request {
     struct turn_output *out;
     struct stun_msg msg;
     bool authenticated;
+    bool granted;                       // by another worker, which has moved it here
     struct auth_grant grant;            // when authenticated
     struct turn_allocation *allocation; // of the 5-tuple, or NULL
     struct stun_writer w;
@@ -82,6 +97,8 @@ turn_handler turn_handle_refresh;
 turn_handler turn_handle_create_permission;
 turn_handler turn_handle_channel_bind;
 turn_handler turn_handle_send;
+turn_handler turn_handle_connect;
+turn_handler turn_handle_connection_bind;
 
 // What LIFETIME asks for, within the configured bounds (RFC 8656 7.2).
 uint32_t turn_lifetime(const struct turn_request *r);
@@ -148,6 +165,25 @@ void permission_commit(struct turn_allocation *a, const struct addr *peer, int64
 void permission_abandon(struct turn_allocation *a, const struct addr *peer);
 void permissions_drop_family(struct turn_allocation *a, uint8_t family);
 void permissions_free(struct turn_allocation *a);
+
+// --- connection.c ---
+void connections_init(struct turn_server *s);
+// The number of the worker that gave the id out, or any number for one that nobody did.
+uint8_t connection_owner(const struct turn_server *s, uint32_t id);
+struct turn_connection *connection_find(struct turn_server *s, uint32_t id);
+struct turn_connection *connection_find_peer(const struct turn_allocation *a,
+                                             const struct addr *peer);
+// One that is opening; its time begins. 0, -ENOSPC (limit reached), -ENOMEM.
+int connection_new(struct turn_server *s, struct turn_allocation *a, const struct addr *peer,
+                   int64_t now_ms, struct turn_connection **out);
+void connection_established(struct turn_server *s, struct turn_connection *c, int64_t now_ms);
+void connection_bound(struct turn_server *s, struct turn_connection *c);
+// Closes and frees it.
+void connection_end(struct turn_server *s, struct turn_connection *c);
+// Makes an allocation one of TCP. 0 or -ENOMEM.
+int connections_begin(struct turn_allocation *a);
+void connections_end(struct turn_server *s, struct turn_allocation *a); // all of one allocation
+void connections_sweep(struct turn_server *s, int64_t now_ms);
 
 // --- channel.c: every change of a binding goes through these ---
 // Makes or refreshes. 0; -EEXIST the number or the peer is bound otherwise; -ENOSPC max reached;

@@ -7,14 +7,17 @@
 #include "auth/verdict.h"
 #include "turn/allocation.h"
 #include "turn/behavior.h"
+#include "turn/connection.h"
 #include "turn/policy.h"
 #include "turn/quota.h"
+#include "util/siphash.h"
 
 // What the operator decided; borrowed, may be replaced by turn_server_configure.
 struct turn_config {
     const struct auth_config *auth;
     const struct policy *policy;
     bool relay_ipv4, relay_ipv6;  // families that relay addresses exist for
+    bool relay_tcp;               // TCP allocations are offered (RFC 6062)
     uint32_t lifetime_default;    // seconds, 600 (RFC 8656 7.2)
     uint32_t lifetime_max;        // seconds, 3600
     uint32_t permission_lifetime; // seconds, 300 (RFC 8656 9)
@@ -23,16 +26,20 @@ struct turn_config {
     uint32_t total_allocations;   // 0: no limit
     uint32_t max_permissions;     // of one allocation
     uint32_t max_channels;        // of one allocation
+    uint32_t max_connections;     // to and from peers, of one TCP allocation
     const char *software;         // SOFTWARE in authenticated answers; NULL: none
     struct turn_behavior behaviors[TURN_BEHAVIORS_MAX]; // RFC 5780
     unsigned behavior_count;
     const struct addr *alternates; // where Allocate requests are sent instead, RFC 8489 10
     size_t alternate_count;
     const char *alternate_domain; // NULL: none
+    // Of CONNECTION-IDs: the same in all workers, and never another.
+    struct siphash_key connection_key;
 };
 
 struct turn_relay_request {
     uint8_t family;          // ADDR_IPV4 or ADDR_IPV6
+    bool tcp;                // a TCP allocation (RFC 6062): listens for peers
     bool even_port;          // EVEN-PORT
     bool reserve_next;       // its R bit: hold the next port and give a token
     const uint8_t *token_in; // RESERVATION-TOKEN of the client, 8 bytes, or NULL
@@ -49,6 +56,9 @@ enum turn_event {
     TURN_EVENT_CHANNEL,      // peer and number set
     TURN_EVENT_PEER_REFUSED, // peer and verdict set
     TURN_EVENT_AUTH_REFUSED, // code set, user (raw, may be NULL) set; a is NULL
+    TURN_EVENT_CONNECTED,    // a Connect request has succeeded; peer set
+    TURN_EVENT_ATTEMPT,      // a peer has connected, peer set
+    TURN_EVENT_BOUND,        // a client data connection is bound to the one of peer
     TURN_EVENT_REFUSED,      // any other error answer; code and method set; a may be NULL
 };
 
@@ -74,6 +84,15 @@ struct turn_ops {
     // NULL.
     void (*relay_close)(void *arg, struct turn_allocation *a, uint8_t family);
     void (*event)(void *arg, const struct turn_event_info *info);
+    // Begins to connect from the relayed transport address to c->peer and sets c->socket. 0: one of
+    // turn_connection_opened and turn_connection_failed is called later, not before it returns. A
+    // negative errno: it cannot be.
+    int (*peer_open)(void *arg, struct turn_connection *c);
+    // Closes the peer data connection, whatever its state, and the client data connection that is
+    // bound to it. Also called for what turn_connection_accepted has got.
+    void (*peer_close)(void *arg, struct turn_connection *c);
+    // Sends a message to the client of a TCP allocation, by its control connection.
+    void (*send)(void *arg, struct turn_allocation *a, const uint8_t *msg, size_t len);
 };
 
 struct turn_server;
@@ -101,6 +120,10 @@ enum turn_action {
     TURN_LOOKUP, // look out->query up, then call turn_server_resume with the same input
     TURN_SEND,   // relay out->payload to out->peer from out->allocation (Send indication, RFC
                  // 8656 11.2)
+    TURN_BIND, // send the reply; then the connection that the request came by carries the bytes of
+               // out->connection (RFC 6062 5.4) and no messages any more
+    TURN_MOVE, // another worker must answer: hand the connection and the request to out->worker,
+               // for turn_server_granted there with a copy of out->grant
 };
 
 #define TURN_REPLY_MAX 1800 // an answer is never longer; but for PADDING it stays far below
@@ -117,6 +140,9 @@ struct turn_output {
     const uint8_t *payload;
     size_t payload_len;
     bool dont_fragment;
+    struct turn_connection *connection;
+    uint8_t worker; // may be the number of none: then turn_server_granted here refuses it
+    struct auth_grant grant;
 };
 
 enum turn_action turn_server_input(struct turn_server *s, const struct turn_input *in,
@@ -125,7 +151,8 @@ enum turn_action turn_server_resume(struct turn_server *s, const struct turn_inp
                                     enum store_status status, const struct auth_record *rec,
                                     struct turn_output *out);
 
-// As turn_server_input, for a request that another worker has found authentic: grant is its.
+// As turn_server_input, for a request that another worker has found authentic: grant is its, and
+// borrowed. Never TURN_LOOKUP or TURN_MOVE.
 enum turn_action turn_server_granted(struct turn_server *s, const struct turn_input *in,
                                      const struct auth_grant *grant, struct turn_output *out);
 
@@ -139,6 +166,22 @@ void turn_server_sweep(struct turn_server *s, int64_t now_ms);
 
 // Ends one allocation now (its stream closed, an operator kicked it).
 void turn_allocation_close(struct turn_server *s, struct turn_allocation *a);
+
+// --- peer data connections (RFC 6062) ---
+
+// What became of peer_open: the Connect request is answered, with 447 when it failed; then c is
+// freed, and peer_close called first.
+void turn_connection_opened(struct turn_server *s, struct turn_connection *c, int64_t now_ms);
+void turn_connection_failed(struct turn_server *s, struct turn_connection *c);
+
+// A peer has connected to the relayed transport address of a: the client is told. NULL: close the
+// connection, because there is no permission, no memory, or are too many.
+struct turn_connection *turn_connection_accepted(struct turn_server *s, struct turn_allocation *a,
+                                                 const struct addr *peer, void *socket,
+                                                 int64_t now_ms);
+
+// Ends one whose peer or client has gone: peer_close is called, c is freed.
+void turn_connection_close(struct turn_server *s, struct turn_connection *c);
 
 size_t turn_server_count(const struct turn_server *s);
 

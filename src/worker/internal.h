@@ -89,6 +89,9 @@ void stream_allocation_made(struct io_sink *sink, struct turn_allocation *a);
 // request.c: STUN messages of clients. sink: where the answer goes.
 void request_input(struct worker *w, struct io_sink *sink, const struct turn_tuple *tuple,
                    const uint8_t *data, size_t len);
+// The same for one that another worker has found authentic and has moved here.
+void request_granted(struct worker *w, struct io_sink *sink, const struct turn_tuple *tuple,
+                     const uint8_t *data, size_t len, const struct auth_grant *grant);
 void requests_cancel(struct worker *w, const struct io_sink *sink); // NULL: all
 
 // relay.c: packets between clients and peers.

@@ -7,6 +7,7 @@
 
 #include "stun/channel_data.h"
 #include "worker/internal.h"
+#include "worker/tcp_relay.h"
 
 #define ROUNDS 4 // batches read from one socket before others get their turn
 
@@ -196,6 +197,8 @@ static int open_socket(struct worker *w, struct turn_allocation *a, struct turn_
 static int relay_open(void *arg, struct turn_allocation *a, struct turn_relay_request *req)
 {
     struct worker *w = arg;
+    if (req->tcp)
+        return tcp_relay_open(w, a, req->family);
     struct relay_socket *rs = malloc(sizeof *rs);
     if (!rs)
         return -ENOMEM;
@@ -225,6 +228,8 @@ static int relay_open(void *arg, struct turn_allocation *a, struct turn_relay_re
 static void relay_close(void *arg, struct turn_allocation *a, uint8_t family)
 {
     struct worker *w = arg;
+    if (a->connections)
+        tcp_relay_close(w, a);
     for (int i = 0; i < 2; i++) {
         struct relay_socket *rs = a->relay[i].socket;
         if (!rs || (family != ADDR_NONE && i != (int)turn_relay_index(family)))
@@ -252,5 +257,15 @@ static void on_event(void *arg, const struct turn_event_info *info)
     report_event(w, info);
 }
 
-const struct turn_ops relay_turn_ops = {
-    .relay_open = relay_open, .relay_close = relay_close, .event = on_event};
+static void send_message(void *arg, struct turn_allocation *a, const uint8_t *msg, size_t len)
+{
+    struct worker *w = arg;
+    io_queue_copy(w->io, a->link, &a->tuple.client, &a->tuple.local, msg, len);
+}
+
+const struct turn_ops relay_turn_ops = {.relay_open = relay_open,
+                                        .relay_close = relay_close,
+                                        .event = on_event,
+                                        .peer_open = tcp_peer_open,
+                                        .peer_close = tcp_peer_close,
+                                        .send = send_message};

@@ -21,6 +21,13 @@ static const char *relayed_text(const struct turn_allocation *a, char buf[2 * AD
 static void report_end(const struct log_about *about, const struct turn_allocation *a,
                        const char *how)
 {
+    if (a->connections) {
+        log_line(LOG_LVL_INFO, "turn", about,
+                 "TCP allocation %s after %lld s, sent %llu bytes, received %llu bytes", how,
+                 (long long)(clock_ms() - a->created_ms) / 1000, (unsigned long long)a->sent_bytes,
+                 (unsigned long long)a->received_bytes);
+        return;
+    }
     log_line(LOG_LVL_INFO, "turn", about,
              "allocation %s after %lld s, sent %llu packets (%llu bytes), received %llu packets "
              "(%llu bytes)",
@@ -33,8 +40,8 @@ static void report_allocated(const struct log_about *about, const struct turn_al
 {
     char relayed[2 * ADDR_STRLEN], user[256];
     log_line(LOG_LVL_INFO, "turn", about,
-             "allocation created, relayed %s, lifetime %u s, user %s, transport %s",
-             relayed_text(a, relayed), a->lifetime,
+             "%sallocation created, relayed %s, lifetime %u s, user %s, transport %s",
+             a->connections ? "TCP " : "", relayed_text(a, relayed), a->lifetime,
              text_escape(user, sizeof user, a->user->name, a->user->name_len),
              transport_names[a->tuple.transport]);
 }
@@ -108,6 +115,15 @@ void report_event(struct worker *w, const struct turn_event_info *info)
         if (log_on(LOG_LVL_DEBUG))
             log_line(LOG_LVL_DEBUG, "turn", &about, "channel 0x%04x bound to %s", info->channel,
                      addr_format(info->peer, peer));
+        break;
+    case TURN_EVENT_CONNECTED:
+    case TURN_EVENT_ATTEMPT:
+    case TURN_EVENT_BOUND:
+        if (log_on(LOG_LVL_DEBUG))
+            log_line(LOG_LVL_DEBUG, "turn", &about, "connection %s %s %s",
+                     info->event == TURN_EVENT_ATTEMPT ? "from" : "to",
+                     addr_format(info->peer, peer),
+                     info->event == TURN_EVENT_BOUND ? "bound" : "made");
         break;
     case TURN_EVENT_AUTH_REFUSED:
         // The first, unauthenticated request of every client ends here: that is how it learns the

@@ -5,7 +5,8 @@
 #include <string.h>
 
 #include "auth/stores.h"
-#include "worker/internal.h"
+#include "worker/stream.h"
+#include "worker/tcp_relay.h"
 
 #define SPARE_MAX 64
 
@@ -44,6 +45,30 @@ static void answer(struct worker *w, struct io_sink *sink, const struct turn_inp
         io_queue_copy(w->io, sink, &out->reply_to, &out->reply_from, out->reply, out->reply_len);
 }
 
+// The rest of the decisions, once it is known who asks.
+static void act(struct worker *w, struct io_sink *sink, const struct turn_input *in,
+                enum turn_action action, bool limited)
+{
+    switch (action) {
+    case TURN_REPLY:
+        answer(w, sink, in, limited);
+        break;
+    case TURN_SEND:
+        relay_send(w, &w->output);
+        break;
+    case TURN_BIND:
+        answer(w, sink, in, limited);
+        tcp_relay_bind((struct stream *)sink, w->output.connection);
+        break;
+    case TURN_MOVE:
+        stream_move((struct stream *)sink, w->output.worker, in, &w->output.grant);
+        break;
+    case TURN_LOOKUP:
+    case TURN_DROP:
+        break;
+    }
+}
+
 // --- look-ups that take time ---
 
 static struct pending_request *pending_new(struct worker *w, struct io_sink *sink,
@@ -63,14 +88,20 @@ static struct pending_request *pending_new(struct worker *w, struct io_sink *sin
     return p;
 }
 
+static void pending_unlink(struct pending_request *p)
+{
+    if (!p->prev)
+        return;
+    *p->prev = p->next;
+    if (p->next)
+        p->next->prev = p->prev;
+    p->prev = NULL;
+}
+
 static void pending_free(struct pending_request *p)
 {
     struct worker *w = p->worker;
-    if (p->prev) {
-        *p->prev = p->next;
-        if (p->next)
-            p->next->prev = p->prev;
-    }
+    pending_unlink(p);
     free(p->copy);
     if (w->spare_count >= SPARE_MAX) {
         free(p);
@@ -87,11 +118,11 @@ static void on_looked_up(enum store_status status, const struct auth_record *rec
     struct worker *w = p->worker;
     if (p->copy)
         p->in.now_ms = clock_ms();
+    pending_unlink(p); // it is no longer one that can be cancelled
     w->auth_refused = false;
     enum turn_action action = turn_server_resume(w->turn, &p->in, status, rec, &w->output);
     // A wrong password is limited as an unknown user is: else silence would tell which names exist.
-    if (action == TURN_REPLY)
-        answer(w, p->sink, &p->in, w->auth_refused);
+    act(w, p->sink, &p->in, action, w->auth_refused);
     pending_free(p);
 }
 
@@ -152,17 +183,21 @@ void request_input(struct worker *w, struct io_sink *sink, const struct turn_tup
                             .now_ms = clock_ms(),
                             .unix_time = time(NULL),
                             .link = sink};
-    switch (turn_server_input(w->turn, &in, &w->output)) {
-    case TURN_REPLY:
-        answer(w, sink, &in, true);
-        break;
-    case TURN_LOOKUP:
+    enum turn_action action = turn_server_input(w->turn, &in, &w->output);
+    if (action == TURN_LOOKUP)
         look_up(w, sink, &in);
-        break;
-    case TURN_SEND:
-        relay_send(w, &w->output);
-        break;
-    case TURN_DROP:
-        break;
-    }
+    else
+        act(w, sink, &in, action, true);
+}
+
+void request_granted(struct worker *w, struct io_sink *sink, const struct turn_tuple *tuple,
+                     const uint8_t *data, size_t len, const struct auth_grant *grant)
+{
+    const struct turn_input in = {.tuple = tuple,
+                                  .data = data,
+                                  .len = len,
+                                  .now_ms = clock_ms(),
+                                  .unix_time = time(NULL),
+                                  .link = sink};
+    act(w, sink, &in, turn_server_granted(w->turn, &in, grant, &w->output), false);
 }

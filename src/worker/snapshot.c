@@ -193,7 +193,18 @@ static bool fill_stores(struct snapshot *s)
     return true;
 }
 
-static void fill_turn(struct snapshot *s)
+// Of the process and not of the configuration, so that ids live on when it is reloaded.
+static void fill_connection_key(struct siphash_key *key, const uint8_t nonce_key[32])
+{
+    static const char label[] = "CONNECTION-ID";
+    uint8_t in[32 + sizeof label], digest[EVP_MAX_MD_SIZE];
+    memcpy(in, nonce_key, 32);
+    memcpy(in + 32, label, sizeof label);
+    EVP_Digest(in, sizeof in, digest, NULL, EVP_sha256(), NULL);
+    memcpy(key, digest, sizeof *key);
+}
+
+static void fill_turn(struct snapshot *s, const uint8_t nonce_key[32])
 {
     const struct conf *c = s->conf;
     s->turn = (struct turn_config){
@@ -207,11 +218,14 @@ static void fill_turn(struct snapshot *s)
         .total_allocations = c->limits.total_allocations,
         .max_permissions = c->limits.permissions,
         .max_channels = c->limits.channels,
+        .relay_tcp = c->relay.tcp,
+        .max_connections = c->limits.peer_connections,
         .software = PACKAGE_NAME,
         .alternates = c->alternate.servers,
         .alternate_count = c->alternate.server_count,
         .alternate_domain = c->alternate.domain,
     };
+    fill_connection_key(&s->turn.connection_key, nonce_key);
     for (size_t i = 0; i < s->relay_count; i++)
         *(s->relays[i].family == ADDR_IPV6 ? &s->turn.relay_ipv6 : &s->turn.relay_ipv4) = true;
 }
@@ -267,7 +281,7 @@ struct snapshot *snapshot_new(struct conf *conf, const uint8_t nonce_key[32], co
         snapshot_unref(s);
         return NULL;
     }
-    fill_turn(s);
+    fill_turn(s, nonce_key);
     snapshot_fill_behaviors(s);
     return s;
 }

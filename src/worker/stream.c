@@ -14,6 +14,7 @@
 
 #include "stun/channel_data.h"
 #include "worker/stream.h"
+#include "worker/tcp_relay.h"
 
 #define STRANGER_FRAME 4096 // longest frame of a client that has no allocation
 
@@ -53,7 +54,11 @@ static void tcp_close(struct stream *s)
 {
 }
 
-const struct stream_transport stream_tcp = {tcp_read, tcp_write, tcp_buffered, tcp_push, tcp_close};
+const struct stream_transport stream_tcp = {.read = tcp_read,
+                                            .write = tcp_write,
+                                            .buffered = tcp_buffered,
+                                            .push = tcp_push,
+                                            .close = tcp_close};
 
 // The transport writes its farewell itself, so that it is called while the socket is open.
 static void stream_free(struct stream *s)
@@ -63,6 +68,7 @@ static void stream_free(struct stream *s)
     if (s->backlog)
         evbuffer_free(s->backlog);
     free(s->partial);
+    free(s->move);
     free(s);
 }
 
@@ -86,6 +92,8 @@ void stream_close(struct stream *s, const char *why)
     requests_cancel(w, &s->sink);
     if (s->allocation)
         turn_allocation_close(w->turn, s->allocation);
+    if (s->data)
+        tcp_relay_client_closed(s);
     io_sink_retire(w->io, &s->sink);
     leave_worker(s);
     stream_free(s);
@@ -119,7 +127,7 @@ static ssize_t handle_frames(struct stream *s, const uint8_t *data, size_t len)
 {
     int64_t now_ms = clock_ms();
     size_t used = 0;
-    while (used < len && !s->paused) {
+    while (used < len && !s->paused && !s->data && !s->failed) {
         int frame = stream_frame_len(data + used, len - used);
         if (frame < 0 || (!s->allocation && frame > STRANGER_FRAME))
             return -EPROTO;
@@ -152,9 +160,12 @@ bool stream_keep(struct stream *s, const uint8_t *data, size_t len)
 // Handles len bytes, which begin with what had been kept, and keeps the rest.
 static void handle_input(struct stream *s, const uint8_t *data, size_t len)
 {
+    s->partial_len = 0; // all of it is in data
     ssize_t used = handle_frames(s, data, len);
     if (used < 0)
         stream_refuse(s, stream_mistaken(s, s->spoken ? 0 : data[0]));
+    else if (s->data)
+        tcp_relay_from_client(s, data + used, len - (size_t)used);
     else if (!stream_keep(s, data + used, len - (size_t)used))
         stream_close(s, "out of memory");
 }
@@ -163,11 +174,19 @@ static void on_stream_readable(evutil_socket_t fd, short what, void *arg)
 {
     struct stream *s = arg;
     if (s->failed) {
-        stream_close(s, "the connection broke while sending");
+        stream_close(s, s->why ? s->why : "the connection broke while sending");
+        return;
+    }
+    if (s->move) {
+        stream_depart(s);
         return;
     }
     if (s->paused || (s->stage != STREAM_OPEN && !stream_begin(s)))
         return;
+    if (s->data) {
+        tcp_relay_client_readable(s);
+        return;
+    }
     struct io *io = s->worker->io;
     unsigned slot;
     io_claim(io, 1, &slot);
@@ -315,7 +334,8 @@ void streams_sweep(struct worker *w, int64_t now_ms)
     int64_t idle_ms = (int64_t)w->snapshot->conf->limits.tcp_idle * 1000;
     for (struct stream *s = w->streams, *next; s; s = next) {
         next = s->next;
-        if (!stream_begin_expired(s, now_ms) && !s->allocation && now_ms - s->active_ms >= idle_ms)
+        if (!stream_begin_expired(s, now_ms) && !s->allocation && !s->data &&
+            now_ms - s->active_ms >= idle_ms)
             stream_close(s, "idle without an allocation for limits.tcp_idle seconds");
     }
 }

@@ -11,6 +11,8 @@
 
 struct evbuffer;
 struct stream;
+struct stream_move;
+struct tcp_peer;
 
 // How the bytes of a connection travel: TCP, or TLS on top of it. All calls are made by the
 // stream's worker.
@@ -26,6 +28,10 @@ struct stream_transport {
     // Sends what a write has taken but the socket has not: 0 when there is nothing (left), -EAGAIN
     // when the socket is to be waited for, another negative errno: the connection broke.
     int (*push)(struct stream *s);
+    // Says that nothing more will be written, where the protocol has a word for it (NULL: it has
+    // none); the sending side of the socket is closed afterwards. 0; -EAGAIN: to be tried again
+    // when the socket can be written; another negative errno: the connection broke.
+    int (*finish)(struct stream *s);
     // Says goodbye where the protocol has a word for it, and frees s->state. The socket is not its
     // business.
     void (*close)(struct stream *s);
@@ -46,9 +52,11 @@ struct stream {
     struct worker *worker;
     struct stream *next, **prev;
     int fd;
-    bool failed; // to be closed by its own read event: never in the middle of something else
-    bool spoken; // a frame has come
-    bool paused; // what it sends is left where it is
+    const char *why; // it failed; NULL: it broke
+    bool failed;     // to be closed by its own read event: never in the middle of something else
+    bool aborted;    // it ends without a farewell
+    bool spoken;     // a frame has come
+    bool paused;     // what it sends is left where it is
     const struct stream_transport *transport;
     void *state; // of the transport
     enum stream_stage stage;
@@ -57,7 +65,9 @@ struct stream {
     struct event readable, writable;
     struct turn_tuple tuple;
     struct turn_allocation *allocation;
-    uint8_t *partial; // an unfinished frame, or what was not handled when it was paused
+    struct stream_move *move; // on its way to another worker
+    struct tcp_peer *data;    // of a data connection (RFC 6062): where its bytes go; frames no more
+    uint8_t *partial;         // an unfinished frame, or what was not handled when it was paused
     size_t partial_len;
     struct evbuffer *backlog; // NULL until the receiver first fell behind
     int64_t active_ms;        // of the last complete frame, or when its stage began
@@ -104,8 +114,24 @@ bool stream_tls_start(struct stream *s);
 // Goes on with the handshake. 0 when it is complete; -EAGAIN; -EPROTO with *why (valid until the
 // next call in this thread); -ECONNRESET when the client left.
 int stream_tls_handshake(struct stream *s, const char **why);
+// --- move.c ---
+// Hands the connection over to another worker, with the request that it must answer; to may be the
+// number of none.
+void stream_move(struct stream *s, unsigned to, const struct turn_input *in,
+                 const struct auth_grant *grant);
+// The second half, at the loop's next chance.
+void stream_depart(struct stream *s);
 
 // --- stream_out.c ---
+// Bytes of a data connection: what the receiver does not take is kept, and no more may be written
+// until it is told to have drained. 0; 1: something is kept; a negative errno: the connection
+// broke.
+int stream_write(struct stream *s, const void *data, size_t len);
+// Whether something that was written is still kept. As above.
+int stream_waits(struct stream *s);
+// Nothing more will be written. 0; -EAGAIN: to be called again when it is told to have drained;
+// another negative errno: the connection broke.
+int stream_finish(struct stream *s);
 // The flush of its sink.
 void stream_flush(struct io *io, struct io_sink *sink);
 // The callback of its writable event.

@@ -3,8 +3,10 @@
 // frames.
 #include <errno.h>
 #include <event2/buffer.h>
+#include <sys/socket.h>
 
 #include "worker/stream.h"
+#include "worker/tcp_relay.h"
 
 #define STRANGER_BACKLOG 16384 // bytes of answers kept for a client that has no allocation
 #define WRITE_IOVS 256
@@ -123,4 +125,41 @@ void stream_on_writable(evutil_socket_t fd, short what, void *arg)
     if (s->backlog)
         evbuffer_free(s->backlog);
     s->backlog = NULL;
+    if (s->data)
+        tcp_relay_client_drained(s);
+}
+
+// --- data connections ---
+
+int stream_waits(struct stream *s)
+{
+    if (stream_backlog(s))
+        return 1;
+    int left = s->transport->push(s);
+    return left == -EAGAIN ? 1 : left;
+}
+
+int stream_write(struct stream *s, const void *data, size_t len)
+{
+    const struct iovec iov = {(void *)(uintptr_t)data, len};
+    ssize_t sent = s->transport->write(s, &iov, 1);
+    if (sent < 0 && sent != -EAGAIN)
+        return (int)sent;
+    size_t done = sent < 0 ? 0 : (size_t)sent;
+    if (done == len)
+        return stream_waits(s);
+    if (!s->backlog)
+        s->backlog = evbuffer_new();
+    if (!s->backlog || evbuffer_add(s->backlog, (const uint8_t *)data + done, len - done) ||
+        event_add(&s->writable, NULL))
+        return -ENOMEM;
+    return 1;
+}
+
+int stream_finish(struct stream *s)
+{
+    int err = s->transport->finish ? s->transport->finish(s) : 0;
+    if (!err && shutdown(s->fd, SHUT_WR))
+        err = -errno;
+    return err;
 }

@@ -217,12 +217,27 @@ static void leave_handshakes(struct stream *s)
     s->worker->handshakes--;
 }
 
+static int tls_finish(struct stream *s)
+{
+    struct tls_stream *t = s->state;
+    if (t->broken)
+        return -ECONNRESET;
+    ERR_clear_error();
+    errno = 0;
+    int ret = SSL_shutdown(t->ssl);
+    bool wants_write;
+    int err = ret >= 0 ? 0 : outcome(t, ret, &wants_write);
+    if (err == -EAGAIN && event_add(&s->writable, NULL))
+        return -ENOMEM;
+    return err;
+}
+
 static void tls_close(struct stream *s)
 {
     struct tls_stream *t = s->state;
     if (s->stage == STREAM_HANDSHAKE)
         leave_handshakes(s);
-    else if (!t->broken && !t->unsent)
+    else if (!t->broken && !t->unsent && !s->aborted)
         SSL_shutdown(t->ssl); // sends close_notify and does not wait for that of the client
     SSL_free(t->ssl);
     ERR_clear_error();
@@ -230,8 +245,12 @@ static void tls_close(struct stream *s)
     free(t);
 }
 
-static const struct stream_transport stream_tls = {tls_read, tls_write, tls_buffered, tls_push,
-                                                   tls_close};
+static const struct stream_transport stream_tls = {.read = tls_read,
+                                                   .write = tls_write,
+                                                   .buffered = tls_buffered,
+                                                   .push = tls_push,
+                                                   .finish = tls_finish,
+                                                   .close = tls_close};
 
 // --- beginning ---
 

@@ -250,7 +250,8 @@ static void other_classes(void **state)
 static void unknown_methods(void **state)
 {
     struct fixture *f = *state;
-    static const uint16_t methods[] = {0, 2, STUN_SEND, STUN_DATA, STUN_CONNECT, 0x0ff, 0xfff};
+    static const uint16_t methods[] = {0,     2,    STUN_SEND, STUN_DATA, STUN_CONNECTION_ATTEMPT,
+                                       0x0ff, 0xfff};
     for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
         request_begin(f, STUN_REQUEST, methods[i]);
         assert_int_equal(fixture_send(f), 400);

@@ -22,8 +22,9 @@ static uint32_t any(uint32_t bound)
 }
 
 static const uint16_t methods[] = {
-    STUN_BINDING,           STUN_ALLOCATE,     STUN_REFRESH, STUN_SEND,
-    STUN_CREATE_PERMISSION, STUN_CHANNEL_BIND, STUN_DATA,    0x0ff};
+    STUN_BINDING,           STUN_ALLOCATE, STUN_REFRESH, STUN_SEND,    STUN_CREATE_PERMISSION,
+    STUN_CHANNEL_BIND,      STUN_DATA,     0x0ff,        STUN_CONNECT, STUN_CONNECTION_BIND,
+    STUN_CONNECTION_ATTEMPT};
 
 static void put_random_value(struct fixture *f, uint16_t type)
 {
@@ -41,12 +42,21 @@ static void put_random_value(struct fixture *f, uint16_t type)
     stun_put(&f->w, type, value, len);
 }
 
+// The last CONNECTION-ID that the client was told.
+static uint32_t last_id(const struct fixture *f)
+{
+    uint32_t id = 0;
+    if (f->sent_count)
+        stun_get_u32(&f->sent_msg, STUN_ATTR_CONNECTION_ID, &id);
+    return id;
+}
+
 static void put_random_attr(struct fixture *f)
 {
     struct addr peer = {.ip = {any(20) ? 8 : 10, 8, (uint8_t)any(4), (uint8_t)any(4)},
                         .port = (uint16_t)any(4),
                         .family = any(9) ? ADDR_IPV4 : ADDR_IPV6};
-    switch (any(10)) {
+    switch (any(11)) {
     case 0:
         put_random_value(f, (uint16_t)any(0x30));
         break;
@@ -68,6 +78,9 @@ static void put_random_attr(struct fixture *f)
     case 6:
         stun_put(&f->w, STUN_ATTR_DATA, "data", any(5));
         break;
+    case 7:
+        stun_put_u32(&f->w, STUN_ATTR_CONNECTION_ID, any(UINT32_MAX));
+        break;
     default:
         stun_put_addr(&f->w, STUN_ATTR_XOR_PEER_ADDRESS, &peer);
         break;
@@ -79,7 +92,9 @@ static void send_random(struct fixture *f)
     request_begin(f, any(4) ? STUN_REQUEST : STUN_INDICATION,
                   methods[any(sizeof(methods) / sizeof(methods[0]))]);
     if (any(2))
-        stun_put_u32(&f->w, STUN_ATTR_REQUESTED_TRANSPORT, 17u << 24);
+        stun_put_u32(&f->w, STUN_ATTR_REQUESTED_TRANSPORT, (any(2) ? 17u : 6u) << 24);
+    if (any(4) == 0)
+        stun_put_u32(&f->w, STUN_ATTR_CONNECTION_ID, last_id(f));
     for (uint32_t n = any(5); n > 0; n--)
         put_random_attr(f);
     f->user = any(20) ? "alice" : "bob";
@@ -93,19 +108,46 @@ static void send_random(struct fixture *f)
     fixture_run(f);
 }
 
+// Peers answer, connect, and end connections, at any time.
+static bool move_connections(struct turn_allocation *a, void *arg)
+{
+    struct fixture *f = arg;
+    struct turn_connection *c = a->connections ? a->connections->first : NULL;
+    struct addr peer = {.ip = {8, 8, (uint8_t)any(4), (uint8_t)any(4)},
+                        .port = (uint16_t)(1 + any(4)),
+                        .family = ADDR_IPV4};
+
+    for (uint32_t skip = any(4); c && c->sibling && skip > 0; skip--)
+        c = c->sibling;
+    if (c && c->state == TURN_CONNECTION_OPENING && any(4) == 0)
+        turn_connection_failed(f->server, c);
+    else if (c && c->state == TURN_CONNECTION_OPENING)
+        turn_connection_opened(f->server, c, f->now_ms);
+    else if (c && any(4) == 0)
+        turn_connection_close(f->server, c);
+    else if (a->connections && turn_connection_accepted(f->server, a, &peer, f, f->now_ms))
+        f->peers++;
+    return true;
+}
+
 static void random_requests(void **state)
 {
     struct fixture *f = fixture_new();
     f->cfg.user_allocations = 5;
-    f->cfg.max_channels = f->cfg.max_permissions = 8;
+    f->cfg.relay_tcp = true;
+    f->cfg.max_connections = f->cfg.max_channels = f->cfg.max_permissions = 8;
     fixture_login(f);
     seed = 1;
-    for (int i = 0; i < 20000; i++) {
-        f->tuple.client.port = (uint16_t)(1 + any(8));
+    for (int i = 0; i < 60000; i++) {
+        f->tuple.client.port = (uint16_t)(1 + any(12));
+        f->tuple.transport = f->tuple.client.port & 1 ? TURN_TCP : TURN_UDP;
+        f->peer_result = any(10) ? 0 : -1;
         f->open_result = any(10) ? 0 : -1;
         f->open_result6 = any(3) ? 0 : -1;
         send_random(f);
-        f->now_ms += any(200) ? any(3000) : 700000;
+        if (any(4) == 0)
+            turn_server_each(f->server, move_connections, f);
+        f->now_ms += any(500) ? any(1000) : 700000;
         if (any(10) == 0)
             turn_server_sweep(f->server, f->now_ms);
     }

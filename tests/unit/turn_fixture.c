@@ -65,9 +65,44 @@ static void event(void *arg, const struct turn_event_info *info)
         f->last_peer = *info->peer;
 }
 
-static const struct turn_ops ops = {relay_open, relay_close, event};
+static int peer_open(void *arg, struct turn_connection *c)
+{
+    struct fixture *f = arg;
+    if (f->peer_result < 0)
+        return f->peer_result;
+    c->socket = f;
+    f->peers++;
+    return 0;
+}
+
+static void peer_close(void *arg, struct turn_connection *c)
+{
+    struct fixture *f = arg;
+    assert_ptr_equal(c->socket, f);
+    c->socket = NULL;
+    assert_true(f->peers > 0);
+    f->peers--;
+}
+
+static void send_message(void *arg, struct turn_allocation *a, const uint8_t *msg, size_t len)
+{
+    struct fixture *f = arg;
+    assert_ptr_equal(a->link, f);
+    assert_in_range(len, STUN_HEADER_LEN, sizeof(f->sent));
+    memcpy(f->sent, msg, len);
+    assert_int_equal(stun_parse(&f->sent_msg, f->sent, len), STUN_PARSE_OK);
+    f->sent_count++;
+}
+
+static const struct turn_ops ops = {relay_open, relay_close, event,
+                                    peer_open,  peer_close,  send_message};
 
 struct fixture *fixture_new(void)
+{
+    return fixture_new_worker(3);
+}
+
+struct fixture *fixture_new_worker(uint8_t worker)
 {
     struct fixture *f = test_calloc(1, sizeof(*f));
     f->auth = (struct auth_config){.realm = REALM, .nonce_key = {1, 2, 3}, .nonce_lifetime = 3600};
@@ -82,6 +117,7 @@ struct fixture *fixture_new(void)
         .channel_lifetime = 600,
         .max_permissions = 100,
         .max_channels = 100,
+        .max_connections = 100,
         .software = "turnpike",
     };
     f->tuple.client = ip_port("198.51.100.9:40000");
@@ -93,7 +129,7 @@ struct fixture *fixture_new(void)
     f->sign = true;
     f->quota = quota_new();
     assert_non_null(f->quota);
-    f->server = turn_server_new(&ops, f, f->quota, 3);
+    f->server = turn_server_new(&ops, f, f->quota, worker);
     assert_non_null(f->server);
     turn_server_configure(f->server, &f->cfg);
     return f;
@@ -103,6 +139,7 @@ void fixture_free(struct fixture *f)
 {
     turn_server_free(f->server);
     assert_int_equal(f->open, 0);
+    assert_int_equal(f->peers, 0);
     assert_int_equal(quota_total(f->quota), 0);
     quota_free(f->quota);
     test_free(f);
@@ -228,10 +265,12 @@ int fixture_input(struct fixture *f, const void *data, size_t len)
                                     f->store_status == STORE_FOUND ? &rec : NULL, &f->out);
     }
     int rc = DROPPED;
-    if (action == TURN_REPLY)
+    if (action == TURN_REPLY || action == TURN_BIND)
         rc = read_answer(f, len);
     else if (action == TURN_SEND)
         rc = SENT;
+    else if (action == TURN_MOVE)
+        rc = MOVED;
     else
         assert_int_equal(action, TURN_DROP);
     // What is sent on points into the input: the tests look at its first bytes afterwards.
@@ -311,6 +350,46 @@ int do_send(struct fixture *f, const char *peer)
     int rc = fixture_send(f);
     f->sign = sign;
     return rc;
+}
+
+int do_allocate_tcp(struct fixture *f)
+{
+    f->tuple.transport = TURN_TCP;
+    request_begin(f, STUN_REQUEST, STUN_ALLOCATE);
+    stun_put_u32(&f->w, STUN_ATTR_REQUESTED_TRANSPORT, 6u << 24);
+    return fixture_send(f);
+}
+
+int do_connect(struct fixture *f, const char *peer)
+{
+    struct addr a = ip_port(peer);
+    request_begin(f, STUN_REQUEST, STUN_CONNECT);
+    stun_put_addr(&f->w, STUN_ATTR_XOR_PEER_ADDRESS, &a);
+    return fixture_send(f);
+}
+
+int do_connection_bind(struct fixture *f, uint32_t id)
+{
+    request_begin(f, STUN_REQUEST, STUN_CONNECTION_BIND);
+    stun_put_u32(&f->w, STUN_ATTR_CONNECTION_ID, id);
+    return fixture_send(f);
+}
+
+int sent_code(const struct fixture *f)
+{
+    const char *reason;
+    size_t reason_len;
+    int code = 0;
+    if (f->sent_msg.class_ == STUN_ERROR)
+        assert_int_equal(stun_get_error(&f->sent_msg, &code, &reason, &reason_len), 0);
+    return code;
+}
+
+uint32_t sent_connection_id(const struct fixture *f)
+{
+    uint32_t id;
+    assert_int_equal(stun_get_u32(&f->sent_msg, STUN_ATTR_CONNECTION_ID, &id), 0);
+    return id;
 }
 
 bool answer_has(const struct fixture *f, uint16_t type)

@@ -7,9 +7,13 @@
 #include "turn/server.h"
 
 #define REALM "example.org"
-#define EVENTS 12 // kinds
+#define EVENTS 15 // kinds
 
-enum { DROPPED = -1, SENT = -2 }; // what fixture_run returns besides 0 and an error code
+enum {
+    DROPPED = -1,
+    SENT = -2,
+    MOVED = -3
+}; // what fixture_run returns besides 0 and an error code
 
 struct fixture {
     struct turn_server *server;
@@ -45,6 +49,11 @@ struct fixture {
     unsigned opened;  // ever
     struct turn_relay_request last_open;
     bool last_open_token;
+    int peer_result;     // of the next peer_open calls
+    unsigned peers;      // connections that are open
+    unsigned sent_count; // messages sent to control connections
+    uint8_t sent[TURN_REPLY_MAX];
+    struct stun_msg sent_msg; // the last one
     // What came out.
     struct turn_output out;
     struct stun_msg answer;
@@ -55,7 +64,8 @@ struct fixture {
 };
 
 struct fixture *fixture_new(void);
-void fixture_free(struct fixture *f); // everything must have been given back
+struct fixture *fixture_new_worker(uint8_t worker); // fixture_new: 3
+void fixture_free(struct fixture *f);               // everything must have been given back
 
 struct addr ip_port(const char *text);
 struct addr_range range(const char *text);
@@ -79,6 +89,13 @@ int do_refresh(struct fixture *f, int64_t lifetime); // < 0: no LIFETIME
 int do_permit(struct fixture *f, const char *peer);  // "ip:port"
 int do_bind(struct fixture *f, unsigned number, const char *peer);
 int do_send(struct fixture *f, const char *peer);
+int do_allocate_tcp(struct fixture *f); // from here on the client comes by TCP
+int do_connect(struct fixture *f, const char *peer);
+int do_connection_bind(struct fixture *f, uint32_t id);
+
+// Of the last message that was sent to a control connection: 0 or the error code.
+int sent_code(const struct fixture *f);
+uint32_t sent_connection_id(const struct fixture *f);
 
 bool answer_has(const struct fixture *f, uint16_t type);
 uint32_t answer_u32(const struct fixture *f, uint16_t type);

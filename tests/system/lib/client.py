@@ -16,6 +16,7 @@ from tap import SLOW
 SO_RCVBUFFORCE = 33
 
 Data = collections.namedtuple("Data", "peer channel payload")
+Attempt = collections.namedtuple("Attempt", "peer id")
 Icmp = collections.namedtuple("Icmp", "peer type code data")
 
 
@@ -89,12 +90,14 @@ class Client:
         self.user, self.password = user, password
         self.modern, self.anonymous = modern, anonymous
         self.timeout = timeout * SLOW
+        self.inside = inside
         self.realm = self.nonce = None
         self.offered = None  # PASSWORD-ALGORITHMS, as the server sent them
         self.algorithm = None
         self.relayed = []
         self.token = None
         self.data = collections.deque()
+        self.attempts = collections.deque()  # of peers, RFC 6062
         self.icmp = collections.deque()
         self.buffer = b""
         self.closed = False
@@ -226,6 +229,9 @@ class Client:
             return None
         if msg.method == stun.DATA_METHOD and msg.cls == stun.INDICATION:
             self.data.append(Data(msg.address(stun.XOR_PEER_ADDRESS), None, msg.get(stun.DATA)))
+            return None
+        if msg.method == stun.CONNECTION_ATTEMPT and msg.cls == stun.INDICATION:
+            self.attempts.append(Attempt(msg.address(stun.XOR_PEER_ADDRESS), msg.get(stun.CONNECTION_ID)))
             return None
         return msg
 
@@ -428,6 +434,66 @@ class Client:
 
     def send_channel(self, number, payload):
         self.send_raw(stun.channel_data(number, payload, pad=self.stream))
+
+    # TCP allocations (RFC 6062). A CONNECTION-ID is kept as its four bytes.
+
+    def allocate_tcp(self, **kw):
+        return self.allocate(transport=stun.TCP_PROTOCOL, **kw)
+
+    def try_connect(self, peer, **kw):
+        return self.request(stun.CONNECT, lambda txid: [stun.peer(peer, txid)], **kw)
+
+    def connect(self, peer, **kw):
+        """Gives the id of the connection to the peer."""
+        msg = self.try_connect(peer, **kw)
+        if msg.cls != stun.SUCCESS:
+            raise StunError(msg)
+        return msg.get(stun.CONNECTION_ID)
+
+    def attempt(self, timeout=None):
+        """The next ConnectionAttempt, None when there is none in time."""
+        end = time.monotonic() + (self.timeout if timeout is None else timeout)
+        while not self.attempts and not self.closed:
+            left = end - time.monotonic()
+            if left <= 0:
+                return None
+            frame = self.recv_raw(left)
+            if frame is not None:
+                self._keep(frame)
+        return self.attempts.popleft() if self.attempts else None
+
+    def try_connection_bind(self, connection, **kw):
+        return self.request(stun.CONNECTION_BIND, [(stun.CONNECTION_ID, connection)], **kw)
+
+    def another(self, **kw):
+        """Another connection to the server, of the same user."""
+        kw.setdefault("user", self.user)
+        kw.setdefault("password", self.password)
+        other = Client(self.server, self.transport, timeout=self.timeout / SLOW, inside=self.inside, **kw)
+        other.modern, other.realm, other.nonce = self.modern, self.realm, self.nonce
+        other.offered, other.algorithm = self.offered, self.algorithm
+        return other
+
+    def data_connection(self, connection, **kw):
+        """A new connection that carries the bytes of that one: send_raw and recv_bytes."""
+        other = self.another(**kw)
+        msg = other.try_connection_bind(connection)
+        if msg.cls != stun.SUCCESS:
+            other.close()
+            raise StunError(msg)
+        return other
+
+    def recv_bytes(self, count=None):
+        """So many bytes of a data connection, or all until its end."""
+        self.sock.settimeout(self.timeout)
+        while count is None or len(self.buffer) < count:
+            chunk = self.sock.recv(1 << 20)
+            if not chunk:
+                break
+            self.buffer += chunk
+        cut = len(self.buffer) if count is None else count
+        got, self.buffer = self.buffer[:cut], self.buffer[cut:]
+        return got
 
 
 def drain(clients, seconds):
