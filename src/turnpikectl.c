@@ -36,6 +36,8 @@ static const struct ctl_option options[] = {
      "30d, 12h, 2027-01-31, 2027-01-31T12:00Z or never [never]"},
     {"max-allocations", "N", CTL_OPT_MAX_ALLOCATIONS,
      "allocations at a time; 0: the server's limit [0]"},
+    {"max-bps", "N", CTL_OPT_MAX_BPS,
+     "bits per second, as 2000000 or 2M; 0: the server's limit [0]"},
     {"generate", NULL, CTL_OPT_GENERATE, "make one up, and print it this once"},
     {"password-file", "FILE", CTL_OPT_PASSWORD_FILE,
      "read the password from the first line of a file"},
@@ -128,6 +130,10 @@ static int take_option(struct ctl *c, const struct ctl_option *o, const char *va
         if (ctl_parse_number(&n, value, INT32_MAX) < 0)
             return bad_option(o->name, value, "0 to 2147483647");
         c->max_allocations = (uint32_t)n;
+        break;
+    case CTL_OPT_MAX_BPS:
+        if (ctl_parse_number(&c->max_bps, value, INT64_MAX) < 0)
+            return bad_option(o->name, value, "numbers, with k, M or G behind them");
         break;
     case CTL_OPT_TTL:
         if (ctl_parse_duration(&c->ttl, value) < 0 || c->ttl == 0)

@@ -256,11 +256,15 @@ const struct conf_option conf_options[] = {
     {"limits.dtls_sessions", "DTLS sessions of each worker.", CONF_UINT, AT(limits.dtls_sessions),
      .min = 1, .max = 10000000, .value = "100000"},
     {"limits.user_bps",
-     "Bits per second that one user may relay, both directions together. 0: no limit.", CONF_UINT64,
-     AT(limits.user_bps), .value = "0L"},
+     "Bits per second that one user may relay, counted over all allocations, both directions and "
+     "the payload alone; the number in a user's record wins. Bursts of 250 ms' worth or 64 KiB "
+     "pass; "
+     "datagrams beyond are dropped, data of TCP peers waits. A new number counts from the reload "
+     "on. 0: no limit.",
+     CONF_UINT64, AT(limits.user_bps), .value = "0L"},
     {"limits.total_bps",
-     "Bits per second that the whole server relays, both directions together. 0: no limit.",
-     CONF_UINT64, AT(limits.total_bps), .value = "0L"},
+     "Bits per second that the whole server relays, counted likewise. 0: no limit.", CONF_UINT64,
+     AT(limits.total_bps), .value = "0L"},
 
     {"log", "What is written where.", CONF_GROUP},
     {"log.level", "The least important messages to write.", CONF_CODED, AT(log.level),

@@ -20,6 +20,7 @@ enum {
     CTL_OPT_JSON = 1 << 0,
     CTL_OPT_EXPIRES = 1 << 1,
     CTL_OPT_MAX_ALLOCATIONS = 1 << 2,
+    CTL_OPT_MAX_BPS = 1 << 3,
     CTL_OPT_GENERATE = 1 << 4,
     CTL_OPT_PASSWORD_FILE = 1 << 5,
     CTL_OPT_SECRET_FILE = 1 << 6,
@@ -54,6 +55,7 @@ struct ctl {
     const char *secret_file; // of --password-file and --secret-file
     int64_t expires;         // 0: never
     uint32_t max_allocations;
+    uint64_t max_bps;
     const char *user;
     const char *host;
     uint64_t ttl;

@@ -80,11 +80,12 @@ json_t *ctl_record_json(const struct ctl *c, const struct auth_record *rec)
     bool utf8 = utf8_valid(rec->user, rec->user_len);
     char *name = utf8 ? NULL : ctl_printable(rec->user, rec->user_len);
     char hex[2 * AUTH_USER_MAX + 1];
-    json_t *j = json_pack(
-        "{s:o, s:s, s:b, s:o, s:o, s:I}", "name",
-        utf8 ? json_stringn((const char *)rec->user, rec->user_len) : json_string(name), "realm",
-        c->realm, "disabled", rec->disabled, "created", json_time(rec->created), "expires",
-        json_time(rec->expires), "max_allocations", (json_int_t)rec->max_allocations);
+    json_t *j =
+        json_pack("{s:o, s:s, s:b, s:o, s:o, s:I, s:I}", "name",
+                  utf8 ? json_stringn((const char *)rec->user, rec->user_len) : json_string(name),
+                  "realm", c->realm, "disabled", rec->disabled, "created", json_time(rec->created),
+                  "expires", json_time(rec->expires), "max_allocations",
+                  (json_int_t)rec->max_allocations, "max_bps", (json_int_t)rec->max_bps);
     // A name that JSON cannot hold is shown escaped, and exactly as bytes.
     if (j && !utf8)
         json_object_set_new(j, "name_hex", json_string(hex_encode(hex, rec->user, rec->user_len)));

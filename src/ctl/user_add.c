@@ -49,6 +49,7 @@ static int add(struct ctl *c, const char *name, char password[PASSWORD_CAP])
     rec.created = c->now;
     rec.expires = c->expires;
     rec.max_allocations = c->max_allocations;
+    rec.max_bps = c->max_bps;
     ctl_set_password(&rec, c->realm, password);
     err = admin_user_add(c->store, c->realm, &rec);
     if (err == -EEXIST)
@@ -133,8 +134,8 @@ const struct ctl_command ctl_user_add = {
     "add",
     "NAME",
     "Adds a user. The password is asked for, or read from standard input.",
-    CTL_OPTS_STORE | CTL_OPT_EXPIRES | CTL_OPT_MAX_ALLOCATIONS | CTL_OPT_GENERATE |
-        CTL_OPT_PASSWORD_FILE,
+    CTL_OPTS_STORE | CTL_OPT_EXPIRES | CTL_OPT_MAX_ALLOCATIONS | CTL_OPT_MAX_BPS |
+        CTL_OPT_GENERATE | CTL_OPT_PASSWORD_FILE,
     run_add,
 };
 

@@ -26,7 +26,7 @@ static const char *format_limit(uint64_t n, char buf[24])
 static int run_show(struct ctl *c)
 {
     struct auth_record rec;
-    char expires[32], created[32], allocations[24];
+    char expires[32], created[32], allocations[24], bps[24];
     char *name;
     int rc = ctl_open(c);
 
@@ -42,6 +42,7 @@ static int run_show(struct ctl *c)
     printf("created          %s\n", rec.created ? ctl_format_time(rec.created, created) : "-");
     printf("expires          %s\n", ctl_format_time(rec.expires, expires));
     printf("max allocations  %s\n", format_limit(rec.max_allocations, allocations));
+    printf("max bits/s       %s\n", format_limit(rec.max_bps, bps));
     free(name);
     return CTL_OK;
 }
@@ -49,7 +50,7 @@ static int run_show(struct ctl *c)
 struct row {
     char *name;
     char expires[32];
-    char allocations[24];
+    char allocations[24], bps[24];
     const char *state;
 };
 
@@ -76,6 +77,7 @@ static int add_row(const struct auth_record *rec, void *arg)
     r->state = state_of(l->c, rec);
     ctl_format_time(rec->expires, r->expires);
     format_limit(rec->max_allocations, r->allocations);
+    format_limit(rec->max_bps, r->bps);
     return 0;
 }
 
@@ -86,11 +88,12 @@ static void print_rows(const struct listing *l)
         if (ctl_width(l->rows[i].name) > width)
             width = ctl_width(l->rows[i].name);
     }
-    printf("%-*s  %-8s  %-20s  %11s\n", (int)width, "NAME", "STATE", "EXPIRES", "ALLOCATIONS");
+    printf("%-*s  %-8s  %-20s  %11s  %12s\n", (int)width, "NAME", "STATE", "EXPIRES", "ALLOCATIONS",
+           "BITS/S");
     for (size_t i = 0; i < l->count; i++) {
         const struct row *r = &l->rows[i];
-        printf("%s%*s  %-8s  %-20s  %11s\n", r->name, (int)(width - ctl_width(r->name)), "",
-               r->state, r->expires, r->allocations);
+        printf("%s%*s  %-8s  %-20s  %11s  %12s\n", r->name, (int)(width - ctl_width(r->name)), "",
+               r->state, r->expires, r->allocations, r->bps);
     }
 }
 

@@ -45,6 +45,7 @@ struct io_counters {
     uint64_t datagrams_in, datagrams_out; // on the wire: a coalesced run counts each
     uint64_t reads, writes;               // system calls
     uint64_t dropped;                     // could not be sent: full buffers, unreachable, too long
+    uint64_t limited;                     // not relayed: over a bandwidth limit
 };
 
 // Called once when a queue turns non-empty, so that the owner arranges for io_flush at the end of

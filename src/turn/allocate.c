@@ -179,6 +179,7 @@ static enum turn_action make(struct turn_request *r, struct wish *wish)
         allocation_free(s, a, false);
         return reply_error(r, code);
     }
+    limit_grant(s, a, &r->grant);
     memcpy(a->txid, r->msg.txid, sizeof(a->txid));
     a->lifetime = turn_lifetime(r);
     allocation_box(a)->first_lifetime = a->lifetime;

@@ -51,6 +51,8 @@ struct turn_allocation {
     struct turn_relay relay[2];                // [0] IPv4, [1] IPv6
     uint64_t sent_packets, sent_bytes;         // client to peer, payload
     uint64_t received_packets, received_bytes; // peer to client
+    uint32_t limited_packets;                  // dropped because of a bandwidth limit
+    bool limited;                              // there is one: turn_bandwidth_take
     // Touched by requests.
     struct quota_user *user;
     uint64_t session;  // for logs

@@ -76,7 +76,10 @@ int turn_require_allocation(struct turn_request *r)
 {
     if (!r->allocation)
         return 437;
-    return turn_is_owner(r->allocation, &r->grant) ? 0 : 441;
+    if (!turn_is_owner(r->allocation, &r->grant))
+        return 441;
+    limit_grant(r->server, r->allocation, &r->grant);
+    return 0;
 }
 
 void turn_report(struct turn_request *r, enum turn_event event, const struct addr *peer,

@@ -150,6 +150,12 @@ void allocation_end(struct turn_server *s, struct turn_allocation *a, enum turn_
 struct turn_allocation *allocation_take(struct turn_server *s, const struct turn_tuple *tuple,
                                         int64_t now_ms);
 
+// --- limit.c ---
+// The user's own limit, as its record says now.
+void limit_grant(struct turn_server *s, struct turn_allocation *a, const struct auth_grant *grant);
+// After the configuration has changed.
+void limit_update(struct turn_server *s, struct turn_allocation *a);
+
 void tombstone_put(struct turn_server *s, const struct turn_tuple *tuple, const uint8_t *txid,
                    int64_t now_ms);
 bool tombstone_find(const struct turn_server *s, const struct turn_tuple *tuple,

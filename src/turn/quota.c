@@ -19,6 +19,7 @@ struct quota {
     size_t bucket_count; // a power of two
     size_t user_count;
     uint32_t total;
+    struct bandwidth bandwidth;
 };
 
 struct quota *quota_new(void)
@@ -82,17 +83,15 @@ static void grow(struct quota *q)
 
 static struct quota_user *add(struct quota *q, const void *user, size_t len)
 {
-    struct quota_user *u = malloc(sizeof(*u) + len + 1);
+    struct quota_user *u = calloc(1, sizeof(*u) + len + 1);
     if (!u)
         return NULL;
     if (q->user_count >= q->bucket_count)
         grow(q);
     struct quota_user **at = &q->bucket[bucket_of(q, q->bucket_count, user, len)];
     u->next = *at;
-    u->count = 0;
     u->name_len = (uint16_t)len;
     memcpy(u->name, user, len);
-    u->name[len] = 0;
     *at = u;
     q->user_count++;
     return u;
@@ -149,4 +148,9 @@ uint32_t quota_total(struct quota *q)
     uint32_t total = q->total;
     pthread_mutex_unlock(&q->lock);
     return total;
+}
+
+struct bandwidth *quota_bandwidth(struct quota *q)
+{
+    return &q->bandwidth;
 }

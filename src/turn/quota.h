@@ -7,11 +7,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "turn/bandwidth.h"
+
 struct quota;
 
 // A user that holds at least one allocation: its name is stored once, however many it has.
 struct quota_user {
     struct quota_user *next;
+    struct bandwidth bandwidth; // of all its allocations
+    atomic_ullong bps;          // limit of its own, 0: the server's for everyone
     uint32_t count;
     uint16_t name_len;
     uint8_t name[]; // name_len bytes and a zero
@@ -29,5 +33,8 @@ int quota_acquire(struct quota *q, const void *user, size_t len, uint32_t user_m
 void quota_release(struct quota *q, struct quota_user *u);
 
 uint32_t quota_total(struct quota *q);
+
+// What everyone relays; not under the mutex.
+struct bandwidth *quota_bandwidth(struct quota *q);
 
 #endif

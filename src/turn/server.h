@@ -27,6 +27,7 @@ struct turn_config {
     uint32_t max_permissions;     // of one allocation
     uint32_t max_channels;        // of one allocation
     uint32_t max_connections;     // to and from peers, of one TCP allocation
+    uint64_t user_bps, total_bps; // bits/s of payload, both ways together, 0: no limit
     const char *software;         // SOFTWARE in authenticated answers; NULL: none
     struct turn_behavior behaviors[TURN_BEHAVIORS_MAX]; // RFC 5780
     unsigned behavior_count;
@@ -60,6 +61,7 @@ enum turn_event {
     TURN_EVENT_ATTEMPT,      // a peer has connected, peer set
     TURN_EVENT_BOUND,        // a client data connection is bound to the one of peer
     TURN_EVENT_REFUSED,      // any other error answer; code and method set; a may be NULL
+    TURN_EVENT_LIMITED, // total, bps and dropped set; each limit once in BANDWIDTH_TELL_SECONDS
 };
 
 struct turn_event_info {
@@ -73,6 +75,9 @@ struct turn_event_info {
     enum policy_verdict verdict;
     const uint8_t *user;
     size_t user_len;
+    bool total;       // the server's bandwidth limit, not the user's
+    uint64_t bps;     // the limit
+    uint32_t dropped; // datagrams since the last such event
 };
 
 // What the machine asks of its worker.
@@ -159,6 +164,18 @@ enum turn_action turn_server_granted(struct turn_server *s, const struct turn_in
 // The live allocation of a 5-tuple, or NULL.
 struct turn_allocation *turn_server_find(struct turn_server *s, const struct turn_tuple *tuple,
                                          int64_t now_ms);
+
+// Whether a datagram with that many bytes of payload may be relayed now, in either direction; if
+// not it is to be dropped. Counted and, now and then, reported (TURN_EVENT_LIMITED). Worth a call
+// when a->limited only, so that without limits a packet costs one branch.
+bool turn_bandwidth_take(struct turn_server *s, struct turn_allocation *a, size_t bytes,
+                         int64_t now_ms);
+
+// The same for bytes of a stream that have been read from one side already (RFC 6062), at most
+// BANDWIDTH_BURST_BYTES in one call. They are to be passed on; nothing more should be read from
+// that side for the returned number of ms (0: go on). Not reported: nothing is lost.
+int64_t turn_bandwidth_charge(struct turn_server *s, struct turn_allocation *a, size_t bytes,
+                              int64_t now_ms);
 
 // Frees what has expired; call about once a second. Cost is bounded by what expires, not by what
 // there is.

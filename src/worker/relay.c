@@ -22,6 +22,15 @@ struct relay_socket {
 
 static const uint8_t zeros[4];
 
+// Whether the bandwidth limits let a datagram through, in either direction.
+static bool within_limits(struct worker *w, struct turn_allocation *a, size_t len)
+{
+    if (!a->limited || turn_bandwidth_take(w->turn, a, len, clock_ms()))
+        return true;
+    io_counters(w->io)->limited++;
+    return false;
+}
+
 // --- client to peer ---
 
 static void send_to_peer(struct worker *w, struct turn_allocation *a, const struct addr *peer,
@@ -47,7 +56,7 @@ void relay_channel_data(struct worker *w, struct turn_allocation *a, const uint8
     if (channel_data_parse(&cd, data, len))
         return;
     const struct turn_channel *ch = turn_channel_by_number(a, cd.channel, now_ms);
-    if (ch && turn_relay_live(a, ch->peer.family, now_ms))
+    if (ch && turn_relay_live(a, ch->peer.family, now_ms) && within_limits(w, a, cd.len))
         send_to_peer(w, a, &ch->peer, cd.payload, cd.len);
 }
 
@@ -64,6 +73,8 @@ void relay_send(struct worker *w, const struct turn_output *out)
 {
     struct turn_allocation *a = out->allocation;
     struct relay_socket *rs = a->relay[turn_relay_index(out->peer.family)].socket;
+    if (!within_limits(w, a, out->payload_len))
+        return;
     if (rs && out->dont_fragment && may_forbid_fragments(a, &out->peer)) {
         udp_send_whole(w->io, &rs->udp, &out->peer, out->payload, out->payload_len);
         a->sent_packets++;
@@ -139,7 +150,8 @@ static void relay_datagrams(struct worker *w, struct turn_allocation *a, struct 
     uint32_t at = 0;
     do {
         uint32_t len = in->len - at < in->segment ? in->len - at : in->segment;
-        send_to_client(w, a, ch, &in->from, in->data + at, len, at == 0);
+        if (within_limits(w, a, len))
+            send_to_client(w, a, ch, &in->from, in->data + at, len, at == 0);
         at += len;
     } while (at < in->len);
 }

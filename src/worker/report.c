@@ -28,12 +28,32 @@ static void report_end(const struct log_about *about, const struct turn_allocati
                  (unsigned long long)a->received_bytes);
         return;
     }
+    char limited[64] = "";
+    if (a->limited_packets)
+        snprintf(limited, sizeof limited, ", dropped %u over the bandwidth limit",
+                 a->limited_packets);
     log_line(LOG_LVL_INFO, "turn", about,
              "allocation %s after %lld s, sent %llu packets (%llu bytes), received %llu packets "
-             "(%llu bytes)",
+             "(%llu bytes)%s",
              how, (long long)(clock_ms() - a->created_ms) / 1000,
              (unsigned long long)a->sent_packets, (unsigned long long)a->sent_bytes,
-             (unsigned long long)a->received_packets, (unsigned long long)a->received_bytes);
+             (unsigned long long)a->received_packets, (unsigned long long)a->received_bytes,
+             limited);
+}
+
+// One user, or the server, in ten seconds.
+static void report_limited(const struct log_about *about, const struct turn_event_info *info)
+{
+    char user[256];
+    if (info->total)
+        log_line(LOG_LVL_NOTICE, "turn", about,
+                 "the server is limited to %llu bits/s, dropped %u packets since last told",
+                 (unsigned long long)info->bps, info->dropped);
+    else
+        log_line(LOG_LVL_NOTICE, "turn", about,
+                 "user %s is limited to %llu bits/s, dropped %u packets since last told",
+                 text_escape(user, sizeof user, info->user, info->user_len),
+                 (unsigned long long)info->bps, info->dropped);
 }
 
 static void report_allocated(const struct log_about *about, const struct turn_allocation *a)
@@ -131,6 +151,9 @@ void report_event(struct worker *w, const struct turn_event_info *info)
         if (info->code == 401 && !info->user)
             break;
         report_refused(w, &about, info);
+        break;
+    case TURN_EVENT_LIMITED:
+        report_limited(&about, info);
         break;
     case TURN_EVENT_PEER_REFUSED:
     case TURN_EVENT_REFUSED:

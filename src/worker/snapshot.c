@@ -216,6 +216,8 @@ static void fill_turn(struct snapshot *s, const uint8_t nonce_key[32])
         .channel_lifetime = c->limits.channel_lifetime,
         .user_allocations = c->limits.user_allocations,
         .total_allocations = c->limits.total_allocations,
+        .user_bps = c->limits.user_bps,
+        .total_bps = c->limits.total_bps,
         .max_permissions = c->limits.permissions,
         .max_channels = c->limits.channels,
         .relay_tcp = c->relay.tcp,

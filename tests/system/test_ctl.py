@@ -105,9 +105,9 @@ def life_of_a_user(uri):
     tap.equal((record["name"], record["realm"], record["disabled"], record["expires"]), ("alice", REALM, False, None), "record")
     tap.check(b"alice" in run("user", "show", "alice", *where)[0], "show has no name")
 
-    added = json.loads(run("user", "add", "bob", "--expires", "30d", "--max-allocations", "5",
+    added = json.loads(run("user", "add", "bob", "--expires", "30d", "--max-allocations", "5", "--max-bps", "2M",
                            "--generate", "--json", *where)[0])
-    tap.equal(added["max_allocations"], 5, "limit")
+    tap.equal((added["max_allocations"], added["max_bps"]), (5, 2000000), "limits")
     tap.check(len(added["password"]) >= 20 and added["expires"], "no password or no expiry: %r" % added)
     shown = json.loads(run("user", "show", "bob", "--json", *where)[0])
     tap.check("password" not in shown, "show gives a password away")
@@ -414,7 +414,7 @@ def test_usage_mistakes():
 def test_help_and_version():
     """--help on every level, --version"""
     for args, says in ((("--help",), b"user add NAME"), (("user", "--help"), b"user passwd NAME"),
-                       (("user", "add", "--help"), b"--max-allocations"), (("secret", "-h"), b"secret retire ID"),
+                       (("user", "add", "--help"), b"--max-bps"), (("secret", "-h"), b"secret retire ID"),
                        (("ice-servers", "--help"), b"--ttl"), (("--version",), b"turnpikectl ")):
         out, err = run(*args)
         tap.check(says in out and not err, "%r says %r %r" % (args, out, err))

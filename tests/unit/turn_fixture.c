@@ -207,7 +207,8 @@ void request_end(struct fixture *f)
 
 static void look_up(struct fixture *f, const struct store_query *q, struct auth_record *rec)
 {
-    *rec = (struct auth_record){.max_allocations = f->max_allocations, .key_count = 1};
+    *rec = (struct auth_record){
+        .max_allocations = f->max_allocations, .max_bps = f->max_bps, .key_count = 1};
     assert_false(q->userhash);
     assert_string_equal(q->realm, REALM);
     memcpy(rec->user, q->id, q->id_len);

@@ -7,7 +7,7 @@
 #include "turn/server.h"
 
 #define REALM "example.org"
-#define EVENTS 15 // kinds
+#define EVENTS 16 // kinds
 
 enum {
     DROPPED = -1,
@@ -24,8 +24,8 @@ struct fixture {
     struct turn_tuple tuple;
     int64_t now_ms, unix_time;
     // The client.
-    const char *user;     // "alice" or "bob" exist
-    const char *password; // "secret" is right
+    const char *user;           // "alice" or "bob" exist
+    const char *password;       // "secret" is right
     const struct token *token;  // signs with its mac_key; NULL: by password
     bool send_token;            // ... and sends it
     struct token_key token_key; // that seals it: the store has it under every kid
@@ -41,6 +41,7 @@ struct fixture {
     // The store.
     enum store_status store_status;
     uint32_t max_allocations; // of the record
+    uint64_t max_bps;         // of the record
     unsigned lookups;
     // The relay.
     int open_result;  // of the next relay_open calls
