@@ -13,6 +13,7 @@ enum { FAMILY_IPV4 = 1, FAMILY_IPV6 = 2 }; // on the wire, RFC 8656 18.6
 struct wish {
     uint8_t family;
     bool additional; // IPv6 on top of IPv4
+    bool mobile;     // MOBILITY-TICKET
     struct turn_relay_request relay;
 };
 
@@ -83,7 +84,7 @@ static int read_wish(const struct turn_request *r, struct wish *wish)
         wish->relay.token_in = token.value;
     else if (has_token)
         return 400;
-    return 0;
+    return mobility_wanted(r, wish->relay.tcp, &wish->mobile);
 }
 
 // Opens one family. 0 or the error code.
@@ -158,6 +159,8 @@ static enum turn_action answer(struct turn_request *r)
     if (box->has_token)
         stun_put(&r->w, STUN_ATTR_RESERVATION_TOKEN, box->token, sizeof(box->token));
     stun_put_addr(&r->w, STUN_ATTR_XOR_MAPPED_ADDRESS, &a->tuple.client);
+    if (a->mobility)
+        mobility_put(r, a);
     return reply_end(r);
 }
 
@@ -173,6 +176,8 @@ static enum turn_action make(struct turn_request *r, struct wish *wish)
         return reply_error(r, 508);
     }
     int code = take_quota(r, a);
+    if (!code && wish->mobile)
+        code = mobility_begin(r, a);
     if (!code)
         code = open_relays(r, a, wish);
     if (code) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The allocations of one worker: a hash table by 5-tuple, and a wheel of seconds that finds the
 // expired ones.
+#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +14,7 @@ _Static_assert(sizeof(struct turn_tuple) == 56,
                "struct turn_tuple is compared and hashed as bytes");
 
 struct turn_server *turn_server_new(const struct turn_ops *ops, void *arg, struct quota *quota,
-                                    uint8_t worker)
+                                    uint8_t worker, const uint8_t *ticket_key)
 {
     struct turn_server *s = calloc(1, sizeof(*s));
     if (!s)
@@ -29,6 +30,7 @@ struct turn_server *turn_server_new(const struct turn_ops *ops, void *arg, struc
     s->quota = quota;
     s->worker = worker;
     s->next_alternate = worker; // or all workers would begin with the same
+    memcpy(s->ticket_key, ticket_key, sizeof(s->ticket_key));
     rand_bytes(&s->key, sizeof(s->key));
     rand_bytes(&s->next_session, sizeof(s->next_session));
     rand_bytes(&s->connections.counter, sizeof(s->connections.counter));
@@ -43,6 +45,8 @@ void turn_server_free(struct turn_server *s)
     for (size_t i = 0; i < s->bucket_count; i++)
         while (s->bucket[i])
             allocation_end(s, s->bucket[i], TURN_EVENT_CLOSED);
+    mobility_table_free(s);
+    OPENSSL_cleanse(s->ticket_key, sizeof(s->ticket_key));
     free(s->connections.bucket);
     free(s->bucket);
     free(s);
@@ -138,6 +142,7 @@ void allocation_free(struct turn_server *s, struct turn_allocation *a, bool clos
     connections_end(s, a);
     if (close_relays)
         s->ops.relay_close(s->arg, a, ADDR_NONE);
+    mobility_free(s, a->mobility);
     quota_release(s->quota, a->user);
     channels_free(a);
     permissions_free(a);
@@ -174,19 +179,44 @@ static void set_expiry(struct turn_allocation *a, uint8_t family, int64_t expire
     set_times(a);
 }
 
+static void bucket_put(struct turn_server *s, struct turn_allocation *a)
+{
+    struct turn_allocation **at = &s->bucket[bucket_of(s, s->bucket_count, &a->tuple)];
+    a->next = *at;
+    *at = a;
+}
+
 void allocation_link(struct turn_server *s, struct turn_allocation *a, int64_t now_ms,
                      int64_t expires_ms)
 {
     set_expiry(a, ADDR_NONE, expires_ms);
+    allocation_relink(s, a, now_ms);
+}
+
+void allocation_relink(struct turn_server *s, struct turn_allocation *a, int64_t now_ms)
+{
     if (s->count >= s->bucket_count)
         grow(s);
     if (s->count == 0)
         s->swept_s = now_ms / 1000;
-    struct turn_allocation **at = &s->bucket[bucket_of(s, s->bucket_count, &a->tuple)];
-    a->next = *at;
-    *at = a;
+    bucket_put(s, a);
     wheel_put(s, a);
     s->count++;
+}
+
+void allocation_unlink(struct turn_server *s, struct turn_allocation *a)
+{
+    *find(s, &a->tuple) = a->next;
+    wheel_take(a);
+    s->count--;
+}
+
+void allocation_rekey(struct turn_server *s, struct turn_allocation *a,
+                      const struct turn_tuple *tuple)
+{
+    *find(s, &a->tuple) = a->next;
+    a->tuple = *tuple;
+    bucket_put(s, a);
 }
 
 void allocation_extend(struct turn_server *s, struct turn_allocation *a, uint8_t family,
@@ -214,9 +244,7 @@ void allocation_end(struct turn_server *s, struct turn_allocation *a, enum turn_
     info.user = a->user->name;
     info.user_len = a->user->name_len;
     s->ops.event(s->arg, &info);
-    *find(s, &a->tuple) = a->next;
-    wheel_take(a);
-    s->count--;
+    allocation_unlink(s, a);
     allocation_free(s, a, true);
 }
 
@@ -239,12 +267,18 @@ struct turn_allocation *allocation_take(struct turn_server *s, const struct turn
                                         int64_t now_ms)
 {
     struct turn_allocation *a = *find(s, tuple);
-    if (a && now_ms >= a->expires_ms) {
+    return a ? allocation_age(s, a, now_ms) : NULL;
+}
+
+struct turn_allocation *allocation_age(struct turn_server *s, struct turn_allocation *a,
+                                       int64_t now_ms)
+{
+    if (now_ms >= a->expires_ms) {
         allocation_end(s, a, TURN_EVENT_EXPIRED);
-        a = NULL;
-    } else if (a && now_ms >= allocation_box(a)->wheel_ms) {
-        drop_expired(s, a, now_ms);
+        return NULL;
     }
+    if (now_ms >= allocation_box(a)->wheel_ms)
+        drop_expired(s, a, now_ms);
     return a;
 }
 
@@ -268,6 +302,7 @@ void turn_server_sweep(struct turn_server *s, int64_t now_ms)
     }
     s->swept_s = now_s;
     connections_sweep(s, now_ms);
+    mobility_sweep(s, now_ms);
 }
 
 void turn_server_each(struct turn_server *s, bool (*each)(struct turn_allocation *a, void *arg),

@@ -18,7 +18,7 @@ struct turn_tuple {
     struct addr client;
     struct addr local; // address that the client sent to
     uint8_t transport; // enum turn_transport
-    uint8_t zero[7];
+    uint8_t zero[7];   // or the session of an allocation whose client is away
 };
 
 // Whether clients come by connections (RFC 6062 5.1, RFC 8656 12.5).
@@ -31,6 +31,7 @@ struct quota_user;
 struct turn_connections; // turn/connection.h
 struct turn_permissions; // private to turn/permission.c
 struct turn_channels;    // private to turn/channel.c
+struct turn_mobility;    // private to turn/
 
 // One relayed transport address.
 struct turn_relay {
@@ -43,7 +44,8 @@ struct turn_allocation {
     // Touched by every packet.
     struct turn_allocation *next; // in the hash chain
     struct turn_tuple tuple;
-    void *link; // the worker's: the client's stream or the listener it came by
+    void *link; // the worker's: the client's stream or the listener it came by; NULL: away, it may
+                // come back with a ticket (RFC 8016)
     struct turn_permissions *permissions;
     struct turn_channels *channels;
     struct turn_connections *connections;      // of a TCP allocation (RFC 6062); NULL: of UDP
@@ -55,7 +57,8 @@ struct turn_allocation {
     bool limited;                              // there is one: turn_bandwidth_take
     // Touched by requests.
     struct quota_user *user;
-    uint64_t session;  // for logs
+    struct turn_mobility *mobility; // NULL: it has no ticket
+    uint64_t session;               // for logs
     uint8_t txid[12];  // of the Allocate that made it: a retransmission gets the same answer
     uint32_t lifetime; // seconds, as last answered
     int64_t created_ms;

@@ -159,6 +159,8 @@ static enum auth_step authenticate(struct turn_request *r, const struct second_t
 static enum turn_action handle_request(struct turn_request *r, const struct second_time *known)
 {
     const struct method *m = NULL;
+    struct turn_elsewhere elsewhere;
+    bool is_elsewhere = false;
     struct auth_reject reject;
     uint16_t unknown[TURN_UNKNOWN_MAX] = {STUN_ATTR_ACCESS_TOKEN};
     struct stun_attr token;
@@ -188,11 +190,19 @@ static enum turn_action handle_request(struct turn_request *r, const struct seco
             return reply_auth(r, &reject);
         }
         r->allocation = allocation_take(r->server, r->in->tuple, r->in->now_ms);
+        if (!r->allocation)
+            is_elsewhere = mobility_find(r, &elsewhere);
     }
     // ... then unknown attributes (6.3.1), then the method.
     count = stun_unknown_required(&r->msg, understood, unknown, TURN_UNKNOWN_MAX);
     if (count)
         return reply_unknown(r, unknown, count);
+    if (is_elsewhere)
+        return mobility_forward(r, &elsewhere);
+    // Another worker's client is not here any more; only Refresh has more to say.
+    if (r->in->routed && r->in->worker != r->server->worker && !r->allocation &&
+        m->method != STUN_REFRESH)
+        return reply_error(r, 437);
     return m->handle(r);
 }
 
@@ -251,5 +261,7 @@ enum turn_action turn_server_granted(struct turn_server *s, const struct turn_in
                                      const struct auth_grant *grant, struct turn_output *out)
 {
     struct second_time known = {.grant = grant};
-    return process(s, in, &known, out);
+    enum turn_action action = process(s, in, &known, out);
+    mobility_tell_visit(s, in, out);
+    return action;
 }

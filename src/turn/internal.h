@@ -3,7 +3,10 @@
 #ifndef TP_TURN_INTERNAL_H
 #define TP_TURN_INTERNAL_H
 
+#include <string.h>
+
 #include "turn/server.h"
+#include "turn/ticket.h"
 #include "util/siphash.h"
 
 // One slot a second; an allocation that lives longer than a round is passed over until its time
@@ -35,6 +38,33 @@ struct connection_table {
     struct turn_connection *waiting, **waiting_tail; // not bound, the oldest first
 };
 
+// What makes an allocation mobile (RFC 8016), or a visit: the trace that one which lives with
+// another worker leaves where its client has arrived.
+struct turn_mobility {
+    struct turn_mobility *next_session, *next_tuple;
+    struct turn_allocation *allocation; // NULL: a visit
+    uint64_t session;
+    int64_t expires_ms; // of a visit
+    uint8_t owner;      // of a visit: the worker that has the allocation
+    // Where the client showed its newest ticket, and has sent no data yet.
+    bool arrived;
+    uint8_t worker; // whose 5-tuple it is
+    struct turn_tuple tuple;
+    void *link; // of this worker
+    // The newest ticket, and the Refresh that it answers.
+    uint32_t number;
+    uint8_t ticket[TICKET_LEN];
+    uint8_t txid[STUN_TXID_LEN];
+    int64_t repeat_ms; // until when the one before is known, for retransmissions
+};
+
+struct mobility_table {
+    struct turn_mobility **by_session, **by_tuple; // chains; by_tuple: of this worker's 5-tuples
+    size_t bucket_count;                           // a power of two, or 0
+    size_t count, arrived;
+    size_t sweep_at; // bucket of by_session
+};
+
 struct turn_server {
     struct turn_ops ops;
     void *arg;
@@ -52,6 +82,8 @@ struct turn_server {
     struct tombstone tombstone[TOMBSTONES];
     unsigned next_tombstone;
     struct connection_table connections;
+    struct mobility_table mobile;
+    uint8_t ticket_key[TICKET_KEY_LEN];
 };
 
 // One message on its way through the server.
@@ -134,6 +166,11 @@ static inline struct allocation_box *allocation_box(struct turn_allocation *a)
 
 // Neither linked nor counted yet. NULL: out of memory.
 struct turn_allocation *allocation_new(struct turn_server *s, const struct turn_input *in);
+// Takes it out of the tables; puts it back, or under another 5-tuple.
+void allocation_unlink(struct turn_server *s, struct turn_allocation *a);
+void allocation_relink(struct turn_server *s, struct turn_allocation *a, int64_t now_ms);
+void allocation_rekey(struct turn_server *s, struct turn_allocation *a,
+                      const struct turn_tuple *tuple);
 // Frees one that is not linked; closes its relays when close_relays, gives its quota back.
 void allocation_free(struct turn_server *s, struct turn_allocation *a, bool close_relays);
 // Puts it into the tables, all that it has relayed expiring at that time.
@@ -146,7 +183,10 @@ void allocation_extend(struct turn_server *s, struct turn_allocation *a, uint8_t
 void allocation_drop_family(struct turn_server *s, struct turn_allocation *a, uint8_t family);
 // Reports, unlinks and frees.
 void allocation_end(struct turn_server *s, struct turn_allocation *a, enum turn_event event);
-// Like turn_server_find; one that has expired is ended on the way, and so is an expired family.
+// The allocation, or NULL when it has expired and has been ended now; so has an expired family.
+struct turn_allocation *allocation_age(struct turn_server *s, struct turn_allocation *a,
+                                       int64_t now_ms);
+// The same for that of a 5-tuple, if there is one.
 struct turn_allocation *allocation_take(struct turn_server *s, const struct turn_tuple *tuple,
                                         int64_t now_ms);
 
@@ -160,6 +200,55 @@ void tombstone_put(struct turn_server *s, const struct turn_tuple *tuple, const 
                    int64_t now_ms);
 bool tombstone_find(const struct turn_server *s, const struct turn_tuple *tuple,
                     const uint8_t *txid, int64_t now_ms);
+
+// --- mobility_table.c ---
+// A visit, or the mobility of an allocation. NULL: out of memory.
+struct turn_mobility *mobility_new(struct turn_server *s, uint64_t session);
+void mobility_free(struct turn_server *s, struct turn_mobility *m); // takes NULL
+// Into and out of the tables, when the allocation changes the worker. 0 or -ENOMEM.
+int mobility_link(struct turn_server *s, struct turn_mobility *m);
+void mobility_unlink(struct turn_server *s, struct turn_mobility *m);
+struct turn_mobility *mobility_by_session(const struct turn_server *s, uint64_t session);
+struct turn_mobility *mobility_by_tuple(const struct turn_server *s,
+                                        const struct turn_tuple *tuple);
+// The client has arrived somewhere, instead of anywhere before; or nowhere.
+void mobility_place(struct turn_server *s, struct turn_mobility *m, uint8_t worker,
+                    const struct turn_tuple *tuple, void *link);
+void mobility_displace(struct turn_server *s, struct turn_mobility *m);
+// Frees a part of the visits that have expired.
+void mobility_sweep(struct turn_server *s, int64_t now_ms);
+void mobility_table_free(struct turn_server *s); // allocations are gone already
+
+// --- mobility.c ---
+// MOBILITY-TICKET of an Allocate request (RFC 8016 3.1.2): 0 or the error code; *wanted: it is
+// there. tcp: it asks for a TCP allocation.
+int mobility_wanted(const struct turn_request *r, bool tcp, bool *wanted);
+// Gives a new allocation its first ticket: 0, 508 or 500.
+int mobility_begin(struct turn_request *r, struct turn_allocation *a);
+// Appends the newest ticket to an answer.
+void mobility_put(struct turn_request *r, const struct turn_allocation *a);
+// Finds the allocation of a request where the 5-tuple is not (yet) its own. True: it is elsewhere.
+bool mobility_find(struct turn_request *r, struct turn_elsewhere *elsewhere);
+enum turn_action mobility_forward(struct turn_request *r, const struct turn_elsewhere *elsewhere);
+// The ticket of a Refresh request (RFC 8016 3.2.2): 0 and r->allocation is the ticket's; an error
+// code; MOBILITY_ELSEWHERE; or MOBILITY_AGAIN, the retransmission of one that was answered.
+enum { MOBILITY_ELSEWHERE = -1, MOBILITY_AGAIN = -2 };
+int mobility_check(struct turn_request *r, const struct stun_attr *ticket,
+                   struct turn_elsewhere *elsewhere);
+// The client has arrived at the request's 5-tuple: 0 or 500.
+int mobility_arrive(struct turn_request *r);
+
+// Fills in visit_ms and follow after a request of another worker.
+void mobility_tell_visit(struct turn_server *s, const struct turn_input *in,
+                         struct turn_output *out);
+
+// --- move.c ---
+// The allocation serves the 5-tuple of this worker where its client has arrived, and no other.
+void mobility_settle(struct turn_server *s, struct turn_allocation *a);
+static inline bool tuple_equal(const struct turn_tuple *a, const struct turn_tuple *b)
+{
+    return memcmp(a, b, sizeof(*a)) == 0;
+}
 
 // --- permission.c ---
 // In two steps, so that a request with several peers installs all or none: prepare each, then

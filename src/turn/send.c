@@ -8,7 +8,11 @@ enum turn_action turn_handle_send(struct turn_request *r)
     struct stun_attr data, df;
 
     r->allocation = turn_server_find(r->server, r->in->tuple, r->in->now_ms);
-    if (!r->allocation || r->allocation->connections) // RFC 6062: by data connections only
+    if (!r->allocation)
+        r->allocation = turn_server_arrive(r->server, r->in->tuple, r->in->now_ms, &out->elsewhere);
+    if (!r->allocation)
+        return out->elsewhere.session ? TURN_CLAIM : TURN_DROP;
+    if (r->allocation->connections) // RFC 6062: by data connections only
         return TURN_DROP;
     // 1. Both attributes. The data may be empty.
     if (stun_get_addr(&r->msg, STUN_ATTR_XOR_PEER_ADDRESS, &out->peer) < 0 ||

@@ -12,12 +12,16 @@
 #include "turn/quota.h"
 #include "util/siphash.h"
 
+// Length of the key that seals mobility tickets.
+#define TURN_TICKET_KEY_LEN 32
+
 // What the operator decided; borrowed, may be replaced by turn_server_configure.
 struct turn_config {
     const struct auth_config *auth;
     const struct policy *policy;
     bool relay_ipv4, relay_ipv6;  // families that relay addresses exist for
     bool relay_tcp;               // TCP allocations are offered (RFC 6062)
+    bool mobility;                // RFC 8016; else 405
     uint32_t lifetime_default;    // seconds, 600 (RFC 8656 7.2)
     uint32_t lifetime_max;        // seconds, 3600
     uint32_t permission_lifetime; // seconds, 300 (RFC 8656 9)
@@ -53,6 +57,8 @@ enum turn_event {
     TURN_EVENT_DELETED, // by Refresh with lifetime 0
     TURN_EVENT_EXPIRED,
     TURN_EVENT_CLOSED,       // by turn_allocation_close: the stream ended, shutdown, kick
+    TURN_EVENT_MOVED,        // the client uses another 5-tuple now; old and old_link set
+    TURN_EVENT_LEFT,         // it goes to another worker; old_link set
     TURN_EVENT_PERMISSION,   // peer set
     TURN_EVENT_CHANNEL,      // peer and number set
     TURN_EVENT_PEER_REFUSED, // peer and verdict set
@@ -68,6 +74,8 @@ struct turn_event_info {
     enum turn_event event;
     const struct turn_tuple *tuple;
     const struct turn_allocation *allocation; // or NULL
+    const struct turn_tuple *old;             // where the client was; NULL: with another worker
+    void *old_link;                           // of this worker, or NULL
     const struct addr *peer;
     uint16_t channel;
     uint16_t method;
@@ -88,6 +96,11 @@ struct turn_ops {
     // Closes the socket of that family, or of both (ADDR_NONE), where there is one, and sets it to
     // NULL.
     void (*relay_close)(void *arg, struct turn_allocation *a, uint8_t family);
+    // Before an allocation goes to another worker: its sockets stay open, but this one hears
+    // nothing more of them. And the other one takes them over: 0 or a negative errno, relay_close
+    // follows.
+    void (*relay_detach)(void *arg, struct turn_allocation *a);
+    int (*relay_adopt)(void *arg, struct turn_allocation *a);
     void (*event)(void *arg, const struct turn_event_info *info);
     // Begins to connect from the relayed transport address to c->peer and sets c->socket. 0: one of
     // turn_connection_opened and turn_connection_failed is called later, not before it returns. A
@@ -103,9 +116,9 @@ struct turn_ops {
 struct turn_server;
 
 // siphash key and txids come from util/rand. 0 allocations at start. NULL when out of memory. quota
-// is shared by all workers.
+// is shared by all workers, and so are the random TURN_TICKET_KEY_LEN bytes of ticket_key.
 struct turn_server *turn_server_new(const struct turn_ops *ops, void *arg, struct quota *quota,
-                                    uint8_t worker);
+                                    uint8_t worker, const uint8_t *ticket_key);
 void turn_server_free(struct turn_server *s); // closes every allocation (TURN_EVENT_CLOSED)
 void turn_server_configure(struct turn_server *s,
                            const struct turn_config *cfg); // before the first input, and on reload
@@ -116,19 +129,32 @@ struct turn_input {
     size_t len;
     int64_t now_ms;    // monotonic
     int64_t unix_time; // seconds
-    void *link;        // stored in an allocation that this message makes
+    void *link;        // stored in an allocation that this message makes or moves
+    // Of a request that travelled between workers (turn_server_granted); zero else.
+    bool routed;      // it is answered here and not sent on
+    uint8_t worker;   // that received it: tuple and link are that one's
+    uint64_t session; // that it is about
 };
 
 enum turn_action {
-    TURN_DROP,   // nothing to do
-    TURN_REPLY,  // send out->reply (out->reply_len bytes) from out->reply_from to out->reply_to
-    TURN_LOOKUP, // look out->query up, then call turn_server_resume with the same input
-    TURN_SEND,   // relay out->payload to out->peer from out->allocation (Send indication, RFC
-                 // 8656 11.2)
+    TURN_DROP,    // nothing to do
+    TURN_REPLY,   // send out->reply (out->reply_len bytes) from out->reply_from to out->reply_to
+    TURN_LOOKUP,  // look out->query up, then call turn_server_resume with the same input
+    TURN_SEND,    // relay out->payload to out->peer from out->allocation (Send indication, RFC
+                  // 8656 11.2)
+    TURN_FORWARD, // authentic, but another worker's: have turn_server_granted of out->elsewhere
+                  // handle it, with out->grant
+    TURN_CLAIM,   // a Send indication for an allocation that is to come here from out->elsewhere
     TURN_BIND, // send the reply; then the connection that the request came by carries the bytes of
                // out->connection (RFC 6062 5.4) and no messages any more
     TURN_MOVE, // another worker must answer: hand the connection and the request to out->worker,
                // for turn_server_granted there with a copy of out->grant
+};
+
+// An allocation that lives with another worker.
+struct turn_elsewhere {
+    uint64_t session;
+    uint8_t worker; // to be asked first
 };
 
 #define TURN_REPLY_MAX 1800 // an answer is never longer; but for PADDING it stays far below
@@ -147,7 +173,11 @@ struct turn_output {
     bool dont_fragment;
     struct turn_connection *connection;
     uint8_t worker; // may be the number of none: then turn_server_granted here refuses it
+    struct turn_elsewhere elsewhere;
     struct auth_grant grant;
+    // Of a request that another worker received:
+    int64_t visit_ms; // until when the allocation may have to move there, for turn_server_visit
+    bool follow;      // and it is to move at once: turn_server_detach
 };
 
 enum turn_action turn_server_input(struct turn_server *s, const struct turn_input *in,
@@ -181,7 +211,7 @@ int64_t turn_bandwidth_charge(struct turn_server *s, struct turn_allocation *a, 
 // there is.
 void turn_server_sweep(struct turn_server *s, int64_t now_ms);
 
-// Ends one allocation now (its stream closed, an operator kicked it).
+// Ends one allocation now (an operator kicked it, the server ends).
 void turn_allocation_close(struct turn_server *s, struct turn_allocation *a);
 
 // --- peer data connections (RFC 6062) ---
@@ -199,6 +229,54 @@ struct turn_connection *turn_connection_accepted(struct turn_server *s, struct t
 
 // Ends one whose peer or client has gone: peer_close is called, c is freed.
 void turn_connection_close(struct turn_server *s, struct turn_connection *c);
+
+// --- mobility (RFC 8016) ---
+// A client that shows a ticket from a new 5-tuple has arrived there; its allocation stays where it
+// is and serves the old 5-tuple until the client sends data from the new one. Only then it moves,
+// to another worker if need be. There, in the meantime, is a visit: the note that the client of
+// that 5-tuple is expected, and who has the allocation.
+
+// The client of a 5-tuple sent data, and turn_server_find knows no allocation: it may have arrived
+// there. Then the allocation moves to it and is returned. Or NULL; when elsewhere->session is not 0
+// the allocation is with another worker, which is to be asked for it (turn_server_detach there).
+struct turn_allocation *turn_server_arrive(struct turn_server *s, const struct turn_tuple *tuple,
+                                           int64_t now_ms, struct turn_elsewhere *elsewhere);
+
+// Whether a client has arrived at that 5-tuple.
+bool turn_server_expects(const struct turn_server *s, const struct turn_tuple *tuple);
+
+// The connection of an allocation's client has ended. With a ticket out the allocation waits for
+// its client until it expires, else it is closed. True: it has arrived elsewhere and is to go
+// there.
+bool turn_server_disconnect(struct turn_server *s, struct turn_allocation *a,
+                            struct turn_elsewhere *elsewhere);
+
+// The same for a connection without an allocation, at whose 5-tuple a client may have arrived.
+void turn_server_leave(struct turn_server *s, const struct turn_tuple *tuple);
+
+// Notes a visit, or prolongs it; link: of the 5-tuple, NULL when its connection has ended by now.
+// expires_ms 0: nobody is expected at that 5-tuple. 0 or -ENOMEM.
+int turn_server_visit(struct turn_server *s, const struct turn_elsewhere *at,
+                      const struct turn_tuple *tuple, void *link, int64_t expires_ms);
+
+// Who has the allocation of a session, as far as this worker knows: -1 it does not.
+int turn_server_locate(const struct turn_server *s, uint64_t session);
+
+// The visits of a session are over: no worker has the allocation, or tuple (if not NULL) is not
+// where its client has arrived.
+void turn_server_forget(struct turn_server *s, uint64_t session, const struct turn_tuple *tuple);
+
+// Where the client of an allocation is expected with another worker: false when it is not.
+bool turn_server_visited(const struct turn_server *s, const struct turn_allocation *a,
+                         struct turn_elsewhere *at, struct turn_tuple *tuple);
+
+// Takes an allocation out, whose client has arrived at that 5-tuple of that worker (tuple NULL:
+// wherever it is there): the caller owns it until turn_server_adopt. NULL: no such allocation.
+struct turn_allocation *turn_server_detach(struct turn_server *s, uint64_t session, uint8_t worker,
+                                           const struct turn_tuple *tuple, int64_t now_ms);
+
+// Takes it over, in any case: 0, or a negative errno and it has been closed.
+int turn_server_adopt(struct turn_server *s, struct turn_allocation *a, int64_t now_ms);
 
 size_t turn_server_count(const struct turn_server *s);
 

@@ -25,6 +25,8 @@
 struct listener;
 struct stream;
 struct pending_request;
+struct errand;
+struct claim;
 
 struct worker {
     unsigned index;
@@ -44,7 +46,10 @@ struct worker {
     unsigned handshakes;    // unfinished, of TLS and DTLS together (limits.tls_handshakes)
     TAILQ_HEAD(, stream) handshaking; // those of TLS, oldest first
     struct pending_request *pending, *spare;
-    unsigned spare_count;      // length of spare
+    unsigned spare_count;   // length of spare
+    struct errand *errands; // requests that other workers have, see migrate.c
+    struct claim *claims;   // allocations on their way here
+    unsigned errand_count, claim_count;
     struct turn_output output; // scratch
     struct siphash_key
         hash_key; // for tables whose keys clients choose, and for transaction ids of indications
@@ -55,6 +60,7 @@ struct worker {
     struct log_limit refusals, bad_connections; // see report.c
     pthread_t thread;
     bool running;
+    bool ended; // it was joined: nothing is mailed any more
 };
 
 static inline int64_t clock_ms(void)
@@ -92,7 +98,31 @@ void request_input(struct worker *w, struct io_sink *sink, const struct turn_tup
 // The same for one that another worker has found authentic and has moved here.
 void request_granted(struct worker *w, struct io_sink *sink, const struct turn_tuple *tuple,
                      const uint8_t *data, size_t len, const struct auth_grant *grant);
+// What is to be done about a request, once it is known who asks. limited: the answer is one to a
+// stranger.
+void request_act(struct worker *w, struct io_sink *sink, const struct turn_input *in,
+                 enum turn_action action, bool limited);
 void requests_cancel(struct worker *w, const struct io_sink *sink); // NULL: all
+
+// migrate.c: allocations whose client moves to another worker (RFC 8016).
+// A request for another worker: w->output says which.
+void migrate_forward(struct worker *w, struct io_sink *sink, const struct turn_input *in);
+// The sink goes: no answer is awaited.
+void migrate_cancel(struct worker *w, const struct io_sink *sink);
+// A client without an allocation sends data: returns the allocation, if it is here and moves to the
+// client; has it sent, if it is another worker's, and keeps the data until then. NULL: there is
+// nothing to do.
+struct turn_allocation *migrate_data(struct worker *w, const struct turn_tuple *tuple,
+                                     const uint8_t *data, size_t len, int64_t now_ms);
+// The second half of it.
+void migrate_claim(struct worker *w, const struct turn_tuple *tuple,
+                   const struct turn_elsewhere *at, const uint8_t *data, size_t len);
+// The connection of the client of an allocation ends.
+void migrate_disconnect(struct worker *w, struct turn_allocation *a);
+// Its expiry has changed.
+void migrate_refreshed(struct worker *w, const struct turn_allocation *a);
+void migrate_sweep(struct worker *w, int64_t now_ms);
+void migrate_end(struct worker *w); // when all mail has been read
 
 // relay.c: packets between clients and peers.
 extern const struct turn_ops relay_turn_ops;

@@ -42,6 +42,8 @@ static void client_datagrams(struct worker *w, struct udp_socket *udp, const str
                 a = turn_server_find(w->turn, &tuple, now_ms);
                 found = true;
             }
+            if (!a)
+                a = migrate_data(w, &tuple, data, len, now_ms);
             if (a)
                 relay_channel_data(w, a, data, len, now_ms);
             break;

@@ -177,8 +177,8 @@ static void on_relay_readable(evutil_socket_t fd, short what, void *arg)
     for (int round = 0; round < ROUNDS && !drained; round++) {
         unsigned n = udp_receive(w->io, &rs->udp, in, UDP_BATCH, &drained);
         idle = idle && n == 0;
-        if (!turn_relay_live(rs->allocation, rs->udp.local.family, now_ms))
-            continue; // dead, though not swept yet: its packets are read and dropped
+        if (!turn_relay_live(rs->allocation, rs->udp.local.family, now_ms) || !rs->allocation->link)
+            continue; // dead, though not swept yet, or its client is away: read and dropped
         for (unsigned i = 0; i < n; i++)
             relay_datagrams(w, rs->allocation, &in[i], now_ms);
     }
@@ -254,18 +254,77 @@ static void relay_close(void *arg, struct turn_allocation *a, uint8_t family)
     }
 }
 
+// The sockets keep what has arrived, for the next worker.
+static void relay_detach(void *arg, struct turn_allocation *a)
+{
+    struct worker *w = arg;
+    for (int i = 0; i < 2; i++) {
+        struct relay_socket *rs = a->relay[i].socket;
+        if (!rs)
+            continue;
+        event_del(&rs->readable);
+        io_sink_retire(w->io, &rs->udp.sink);
+    }
+}
+
+static int relay_adopt(void *arg, struct turn_allocation *a)
+{
+    struct worker *w = arg;
+    int err = 0;
+    for (int i = 0; i < 2; i++) {
+        struct relay_socket *rs = a->relay[i].socket;
+        if (!rs)
+            continue;
+        rs->worker = w;
+        event_assign(&rs->readable, w->base, rs->udp.fd, EV_READ | EV_PERSIST | EV_ET,
+                     on_relay_readable, rs);
+        if (event_add(&rs->readable, NULL))
+            err = -ENOMEM;
+    }
+    return err;
+}
+
+// A connection knows its allocation.
+static void tell_made(const struct turn_allocation *a)
+{
+    if (a->link && a->tuple.transport != TURN_UDP)
+        stream_allocation_made(a->link, (struct turn_allocation *)(uintptr_t)a);
+}
+
+static void tell_ended(const struct turn_tuple *tuple, void *link)
+{
+    if (link && tuple->transport != TURN_UDP)
+        stream_allocation_ended(link);
+}
+
 static void on_event(void *arg, const struct turn_event_info *info)
 {
     struct worker *w = arg;
     const struct turn_allocation *a = info->allocation;
-    bool stream = a && a->tuple.transport != TURN_UDP;
-    if (info->event == TURN_EVENT_AUTH_REFUSED)
+    switch (info->event) {
+    case TURN_EVENT_AUTH_REFUSED:
         w->auth_refused = true;
-    if (stream && info->event == TURN_EVENT_ALLOCATED)
-        stream_allocation_made(a->link, (struct turn_allocation *)(uintptr_t)a);
-    else if (stream && (info->event == TURN_EVENT_DELETED || info->event == TURN_EVENT_EXPIRED ||
-                        info->event == TURN_EVENT_CLOSED))
-        stream_allocation_ended(a->link);
+        break;
+    case TURN_EVENT_ALLOCATED:
+        tell_made(a);
+        break;
+    case TURN_EVENT_MOVED:
+        if (info->old)
+            tell_ended(info->old, info->old_link);
+        tell_made(a);
+        break;
+    case TURN_EVENT_LEFT:
+    case TURN_EVENT_DELETED:
+    case TURN_EVENT_EXPIRED:
+    case TURN_EVENT_CLOSED:
+        tell_ended(&a->tuple, a->link);
+        break;
+    case TURN_EVENT_REFRESHED:
+        migrate_refreshed(w, a);
+        break;
+    default:
+        break;
+    }
     report_event(w, info);
 }
 
@@ -277,6 +336,8 @@ static void send_message(void *arg, struct turn_allocation *a, const uint8_t *ms
 
 const struct turn_ops relay_turn_ops = {.relay_open = relay_open,
                                         .relay_close = relay_close,
+                                        .relay_detach = relay_detach,
+                                        .relay_adopt = relay_adopt,
                                         .event = on_event,
                                         .peer_open = tcp_peer_open,
                                         .peer_close = tcp_peer_close,

@@ -20,7 +20,8 @@ static void tell(struct worker *w, struct turn_allocation *a, const struct udp_e
     uint8_t message[TURN_DATA_ICMP_MAX], txid[12];
     relay_indication_id(w, txid);
     size_t len = turn_data_icmp(message, txid, &e->to, e->type, e->code, e->mtu);
-    io_queue_copy(w->io, a->link, &a->tuple.client, &a->tuple.local, message, len);
+    if (a->link)
+        io_queue_copy(w->io, a->link, &a->tuple.client, &a->tuple.local, message, len);
 }
 
 bool relay_errors(struct worker *w, struct turn_allocation *a, struct udp_socket *udp,

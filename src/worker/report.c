@@ -66,6 +66,15 @@ static void report_allocated(const struct log_about *about, const struct turn_al
              transport_names[a->tuple.transport]);
 }
 
+static void report_moved(const struct log_about *about, const struct turn_event_info *info)
+{
+    char old[ADDR_STRLEN];
+    log_line(LOG_LVL_INFO, "turn", about, "allocation moved%s%s, transport %s",
+             info->old ? " from " : " here from another worker",
+             info->old ? addr_format(&info->old->client, old) : "",
+             transport_names[info->tuple->transport]);
+}
+
 static void report_refused(struct worker *w, const struct log_about *about,
                            const struct turn_event_info *info)
 {
@@ -125,6 +134,11 @@ void report_event(struct worker *w, const struct turn_event_info *info)
         if (log_on(LOG_LVL_DEBUG))
             log_line(LOG_LVL_DEBUG, "turn", &about, "allocation refreshed, lifetime %u s",
                      a->lifetime);
+        break;
+    case TURN_EVENT_MOVED:
+        report_moved(&about, info);
+        break;
+    case TURN_EVENT_LEFT: // the other worker says where it is
         break;
     case TURN_EVENT_PERMISSION:
         if (log_on(LOG_LVL_DEBUG))

@@ -45,9 +45,8 @@ static void answer(struct worker *w, struct io_sink *sink, const struct turn_inp
         io_queue_copy(w->io, sink, &out->reply_to, &out->reply_from, out->reply, out->reply_len);
 }
 
-// The rest of the decisions, once it is known who asks.
-static void act(struct worker *w, struct io_sink *sink, const struct turn_input *in,
-                enum turn_action action, bool limited)
+void request_act(struct worker *w, struct io_sink *sink, const struct turn_input *in,
+                 enum turn_action action, bool limited)
 {
     switch (action) {
     case TURN_REPLY:
@@ -62,6 +61,12 @@ static void act(struct worker *w, struct io_sink *sink, const struct turn_input 
         break;
     case TURN_MOVE:
         stream_move((struct stream *)sink, w->output.worker, in, &w->output.grant);
+        break;
+    case TURN_FORWARD:
+        migrate_forward(w, sink, in);
+        break;
+    case TURN_CLAIM:
+        migrate_claim(w, in->tuple, &w->output.elsewhere, in->data, in->len);
         break;
     case TURN_LOOKUP:
     case TURN_DROP:
@@ -122,7 +127,7 @@ static void on_looked_up(enum store_status status, const struct auth_record *rec
     w->auth_refused = false;
     enum turn_action action = turn_server_resume(w->turn, &p->in, status, rec, &w->output);
     // A wrong password is limited as an unknown user is: else silence would tell which names exist.
-    act(w, p->sink, &p->in, action, w->auth_refused);
+    request_act(w, p->sink, &p->in, action, w->auth_refused);
     pending_free(p);
 }
 
@@ -187,7 +192,7 @@ void request_input(struct worker *w, struct io_sink *sink, const struct turn_tup
     if (action == TURN_LOOKUP)
         look_up(w, sink, &in);
     else
-        act(w, sink, &in, action, true);
+        request_act(w, sink, &in, action, true);
 }
 
 void request_granted(struct worker *w, struct io_sink *sink, const struct turn_tuple *tuple,
@@ -199,5 +204,5 @@ void request_granted(struct worker *w, struct io_sink *sink, const struct turn_t
                                   .now_ms = clock_ms(),
                                   .unix_time = time(NULL),
                                   .link = sink};
-    act(w, sink, &in, turn_server_granted(w->turn, &in, grant, &w->output), false);
+    request_act(w, sink, &in, turn_server_granted(w->turn, &in, grant, &w->output), false);
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "turn/server.h"
 #include "util/rand.h"
 #include "worker/worker.h"
 
@@ -14,6 +15,7 @@
 
 struct server {
     uint8_t nonce_key[32];
+    uint8_t ticket_key[TURN_TICKET_KEY_LEN];
     struct snapshot *snapshot;
     struct ports *ports;
     struct quota *quota;
@@ -43,7 +45,8 @@ static int build(struct server *s, const char **why)
     unsigned n = c->workers ? c->workers : cpu_count();
     while (s->worker_count < n) {
         struct worker **w = &s->workers[s->worker_count];
-        int err = worker_new(w, s->worker_count, s->snapshot, s->ports, s->quota, why);
+        int err = worker_new(w, s->worker_count, s->snapshot, s->ports, s->quota,
+                             s->ticket_key, why);
         if (err)
             return err;
         s->worker_count++;
@@ -70,6 +73,7 @@ int server_new(struct server **out, struct conf *conf, const char **why)
         return -ENOMEM;
     }
     rand_bytes(s->nonce_key, sizeof s->nonce_key);
+    rand_bytes(s->ticket_key, sizeof s->ticket_key);
     s->snapshot = snapshot_new(conf, s->nonce_key, why);
     int err = s->snapshot ? build(s, why) : -EINVAL;
     if (err) {

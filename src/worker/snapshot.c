@@ -222,6 +222,7 @@ static void fill_turn(struct snapshot *s, const uint8_t nonce_key[32])
         .max_channels = c->limits.channels,
         .relay_tcp = c->relay.tcp,
         .max_connections = c->limits.peer_connections,
+        .mobility = c->relay.mobility,
         .software = PACKAGE_NAME,
         .alternates = c->alternate.servers,
         .alternate_count = c->alternate.server_count,

@@ -90,8 +90,11 @@ void stream_close(struct stream *s, const char *why)
     if (log_on(LOG_LVL_DEBUG))
         log_line(LOG_LVL_DEBUG, "tcp", &about, "connection closed: %s", why);
     requests_cancel(w, &s->sink);
+    migrate_cancel(w, &s->sink);
     if (s->allocation)
-        turn_allocation_close(w->turn, s->allocation);
+        migrate_disconnect(w, s->allocation);
+    else
+        turn_server_leave(w->turn, &s->tuple);
     if (s->data)
         tcp_relay_client_closed(s);
     io_sink_retire(w->io, &s->sink);
@@ -113,12 +116,20 @@ void stream_fail(struct stream *s)
 
 // --- input ---
 
+// No allocation, and none that is about to move here.
+static bool stranger(const struct stream *s)
+{
+    return !s->allocation && !turn_server_expects(s->worker->turn, &s->tuple);
+}
+
 static void handle_frame(struct stream *s, const uint8_t *frame, size_t len, int64_t now_ms)
 {
     struct worker *w = s->worker;
     if (demux_first_byte(frame[0]) == DEMUX_STUN)
         request_input(w, &s->sink, &s->tuple, frame, len);
-    else if (s->allocation && now_ms < s->allocation->expires_ms)
+    else if (!s->allocation && !migrate_data(w, &s->tuple, frame, len, now_ms))
+        return;
+    else if (now_ms < s->allocation->expires_ms)
         relay_channel_data(w, s->allocation, frame, len, now_ms);
 }
 
@@ -129,7 +140,7 @@ static ssize_t handle_frames(struct stream *s, const uint8_t *data, size_t len)
     size_t used = 0;
     while (used < len && !s->paused && !s->data && !s->failed) {
         int frame = stream_frame_len(data + used, len - used);
-        if (frame < 0 || (!s->allocation && frame > STRANGER_FRAME))
+        if (frame < 0 || (frame > STRANGER_FRAME && stranger(s)))
             return -EPROTO;
         if (frame == 0 || (size_t)frame > len - used)
             break;
@@ -272,6 +283,8 @@ void stream_detach(struct stream *s)
 {
     assert(!s->allocation);
     requests_cancel(s->worker, &s->sink);
+    migrate_cancel(s->worker, &s->sink);
+    turn_server_leave(s->worker->turn, &s->tuple);
     io_sink_retire(s->worker->io, &s->sink);
     leave_worker(s);
     s->worker = NULL;
@@ -334,8 +347,8 @@ void streams_sweep(struct worker *w, int64_t now_ms)
     int64_t idle_ms = (int64_t)w->snapshot->conf->limits.tcp_idle * 1000;
     for (struct stream *s = w->streams, *next; s; s = next) {
         next = s->next;
-        if (!stream_begin_expired(s, now_ms) && !s->allocation && !s->data &&
-            now_ms - s->active_ms >= idle_ms)
+        if (!stream_begin_expired(s, now_ms) && !s->data && now_ms - s->active_ms >= idle_ms &&
+            stranger(s))
             stream_close(s, "idle without an allocation for limits.tcp_idle seconds");
     }
 }

@@ -32,6 +32,7 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
     int64_t now_ms = clock_ms();
     turn_server_sweep(w->turn, now_ms);
     streams_sweep(w, now_ms);
+    migrate_sweep(w, now_ms);
     if (w->index == 0)
         ports_sweep(w->ports, now_ms);
 }
@@ -50,13 +51,13 @@ static int open_base(struct worker *w)
     return w->base ? 0 : -ENOMEM;
 }
 
-static int build(struct worker *w, struct quota *quota)
+static int build(struct worker *w, struct quota *quota, const uint8_t *ticket_key)
 {
     int err = open_base(w);
     if (err)
         return err;
     w->io = io_new(wake_flush, w);
-    w->turn = turn_server_new(&relay_turn_ops, w, quota, (uint8_t)w->index);
+    w->turn = turn_server_new(&relay_turn_ops, w, quota, (uint8_t)w->index, ticket_key);
     w->source_counts = calloc(STREAM_SOURCES, sizeof *w->source_counts);
     if (!w->io || !w->turn || !w->source_counts)
         return -ENOMEM;
@@ -69,7 +70,7 @@ static int build(struct worker *w, struct quota *quota)
 }
 
 int worker_new(struct worker **out, unsigned index, struct snapshot *snapshot, struct ports *ports,
-               struct quota *quota, const char **why)
+               struct quota *quota, const uint8_t *ticket_key, const char **why)
 {
     struct worker *w = calloc(1, sizeof *w);
     if (!w) {
@@ -81,7 +82,7 @@ int worker_new(struct worker **out, unsigned index, struct snapshot *snapshot, s
     w->ports = ports;
     TAILQ_INIT(&w->handshaking);
     rand_bytes(&w->hash_key, sizeof w->hash_key);
-    int err = build(w, quota);
+    int err = build(w, quota, ticket_key);
     if (err) {
         snprintf(why_text, sizeof why_text, "cannot make worker %u: %s", index, strerror(-err));
     } else {
@@ -179,6 +180,7 @@ void worker_stop(struct worker *w)
         sched_yield();
     pthread_join(w->thread, NULL);
     w->running = false;
+    w->ended = true;
 }
 
 void worker_free(struct worker *w)
@@ -189,6 +191,7 @@ void worker_free(struct worker *w)
         requests_cancel(w, NULL);
     if (w->turn)
         streams_close(w);
+    migrate_end(w);
     turn_server_free(w->turn);
     if (w->io) {
         io_flush(w->io);

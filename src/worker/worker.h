@@ -12,10 +12,11 @@
 struct worker;
 
 // Makes a worker and opens its listening sockets; its thread does not run yet. ports and quota are
-// shared by all workers and outlive them; the worker takes a reference of the snapshot. 0 or a
+// shared by all workers and outlive them; the worker takes a reference of the snapshot. ticket_key: TURN_TICKET_KEY_LEN bytes
+// for mobility tickets, the same for all workers. 0 or a
 // negative errno, *why then says what failed (valid until the next call in this thread).
 int worker_new(struct worker **out, unsigned index, struct snapshot *snapshot, struct ports *ports,
-               struct quota *quota, const char **why);
+               struct quota *quota, const uint8_t *ticket_key, const char **why);
 
 // Opens its stores: after privileges were dropped, so that files belong to the right user. As
 // above.

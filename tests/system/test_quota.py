@@ -2,7 +2,6 @@
 """Quotas and ports: 486, 508, and that everything comes back exactly (T11 as far as one server sees it)."""
 
 import os
-import random
 import socket
 import sys
 import time
@@ -13,24 +12,7 @@ import client
 import netns
 import stun
 import tap
-from daemon import add_user, Daemon, folder
-
-
-def free_block(count):
-    """The first of count UDP ports of 127.0.0.1 that are free now; below what the kernel gives out by itself."""
-    while True:
-        first = random.SystemRandom().randrange(3000, 9000) & ~1
-        socks = []
-        try:
-            for port in range(first, first + count):
-                socks.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-                socks[-1].bind(("127.0.0.1", port))
-            return first
-        except OSError:
-            pass
-        finally:
-            for s in socks:
-                s.close()
+from daemon import add_user, Daemon, folder, free_block
 
 
 def small(first, count, **kw):

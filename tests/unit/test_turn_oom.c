@@ -99,11 +99,12 @@ static void each_allocation_fails(void **state)
 static void start_fails(void **state)
 {
     static const struct turn_ops ops = {0};
+    static const uint8_t ticket_key[TURN_TICKET_KEY_LEN];
     long before = alloc_live;
 
     for (long i = 0; i < 2; i++) {
         alloc_fail_at = i;
-        assert_null(turn_server_new(&ops, NULL, NULL, 0));
+        assert_null(turn_server_new(&ops, NULL, NULL, 0, ticket_key));
         alloc_fail_at = i;
         assert_null(quota_new());
     }

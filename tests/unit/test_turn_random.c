@@ -11,6 +11,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "turn/ticket.h"
 #include "turn_fixture.h"
 
 static uint32_t seed;
@@ -25,6 +26,8 @@ static const uint16_t methods[] = {
     STUN_BINDING,           STUN_ALLOCATE, STUN_REFRESH, STUN_SEND,    STUN_CREATE_PERMISSION,
     STUN_CHANNEL_BIND,      STUN_DATA,     0x0ff,        STUN_CONNECT, STUN_CONNECTION_BIND,
     STUN_CONNECTION_ATTEMPT};
+
+static uint8_t ticket[TICKET_LEN]; // the newest, or nothing
 
 static void put_random_value(struct fixture *f, uint16_t type)
 {
@@ -56,9 +59,13 @@ static void put_random_attr(struct fixture *f)
     struct addr peer = {.ip = {any(20) ? 8 : 10, 8, (uint8_t)any(4), (uint8_t)any(4)},
                         .port = (uint16_t)any(4),
                         .family = any(9) ? ADDR_IPV4 : ADDR_IPV6};
-    switch (any(11)) {
+    uint16_t type;
+
+    switch (any(13)) {
     case 0:
-        put_random_value(f, (uint16_t)any(0x30));
+        type = (uint16_t)any(0x30);
+        if (type != STUN_ATTR_USERHASH) // the fixture's store knows users by name only
+            put_random_value(f, type);
         break;
     case 1:
         put_random_value(f, (uint16_t)(0x8000 + any(0x40)));
@@ -80,6 +87,12 @@ static void put_random_attr(struct fixture *f)
         break;
     case 7:
         stun_put_u32(&f->w, STUN_ATTR_CONNECTION_ID, any(UINT32_MAX));
+        break;
+    case 8:
+        stun_put(&f->w, STUN_ATTR_MOBILITY_TICKET, ticket, any(3) ? TICKET_LEN : any(TICKET_LEN));
+        break;
+    case 9:
+        stun_put(&f->w, STUN_ATTR_MOBILITY_TICKET, ticket, 0);
         break;
     default:
         stun_put_addr(&f->w, STUN_ATTR_XOR_PEER_ADDRESS, &peer);
@@ -105,7 +118,9 @@ static void send_random(struct fixture *f)
             f->request[any((uint32_t)f->request_len)] = (uint8_t)any(256);
     if (any(20) == 0)
         f->request_len = any((uint32_t)f->request_len);
-    fixture_run(f);
+    struct stun_attr attr;
+    if (fixture_run(f) == 0 && stun_find(&f->answer, STUN_ATTR_MOBILITY_TICKET, &attr))
+        memcpy(ticket, attr.value, attr.len);
 }
 
 // Peers answer, connect, and end connections, at any time.
@@ -132,6 +147,7 @@ static bool move_connections(struct turn_allocation *a, void *arg)
 
 static void random_requests(void **state)
 {
+    struct turn_elsewhere elsewhere;
     struct fixture *f = fixture_new();
     f->cfg.user_allocations = 5;
     f->cfg.relay_tcp = true;
@@ -147,12 +163,14 @@ static void random_requests(void **state)
         send_random(f);
         if (any(4) == 0)
             turn_server_each(f->server, move_connections, f);
+        if (any(50) == 0 && the_allocation(f))
+            turn_server_disconnect(f->server, the_allocation(f), &elsewhere);
         f->now_ms += any(500) ? any(1000) : 700000;
         if (any(10) == 0)
             turn_server_sweep(f->server, f->now_ms);
     }
     for (unsigned i = 0; i < EVENTS; i++)
-        if (i <= TURN_EVENT_REFUSED && i != TURN_EVENT_CLOSED && !f->events[i])
+        if (i <= TURN_EVENT_REFUSED && i != TURN_EVENT_LEFT && !f->events[i])
             fail_msg("no event %u: not everything was reached", i);
     fixture_free(f);
 }

@@ -65,6 +65,23 @@ static void event(void *arg, const struct turn_event_info *info)
         f->last_peer = *info->peer;
 }
 
+static void relay_detach(void *arg, struct turn_allocation *a)
+{
+    struct fixture *f = arg;
+    for (unsigned i = 0; i < 2; i++)
+        f->open -= a->relay[i].socket != NULL;
+    f->detached++;
+}
+
+static int relay_adopt(void *arg, struct turn_allocation *a)
+{
+    struct fixture *f = arg;
+    for (unsigned i = 0; i < 2; i++)
+        f->open += a->relay[i].socket != NULL;
+    f->adopted++;
+    return f->adopt_result;
+}
+
 static int peer_open(void *arg, struct turn_connection *c)
 {
     struct fixture *f = arg;
@@ -94,8 +111,9 @@ static void send_message(void *arg, struct turn_allocation *a, const uint8_t *ms
     f->sent_count++;
 }
 
-static const struct turn_ops ops = {relay_open, relay_close, event,
-                                    peer_open,  peer_close,  send_message};
+static const struct turn_ops ops = {relay_open, relay_close, relay_detach, relay_adopt,
+                                    event,      peer_open,   peer_close,   send_message};
+static const uint8_t ticket_key[TURN_TICKET_KEY_LEN] = "the key of all tickets";
 
 struct fixture *fixture_new(void)
 {
@@ -111,6 +129,7 @@ struct fixture *fixture_new_worker(uint8_t worker)
         .policy = &f->policy,
         .relay_ipv4 = true,
         .relay_ipv6 = true,
+        .mobility = true,
         .lifetime_default = 600,
         .lifetime_max = 3600,
         .permission_lifetime = 300,
@@ -129,7 +148,8 @@ struct fixture *fixture_new_worker(uint8_t worker)
     f->sign = true;
     f->quota = quota_new();
     assert_non_null(f->quota);
-    f->server = turn_server_new(&ops, f, f->quota, worker);
+    f->worker = worker;
+    f->server = turn_server_new(&ops, f, f->quota, worker, ticket_key);
     assert_non_null(f->server);
     turn_server_configure(f->server, &f->cfg);
     return f;
@@ -140,9 +160,47 @@ void fixture_free(struct fixture *f)
     turn_server_free(f->server);
     assert_int_equal(f->open, 0);
     assert_int_equal(f->peers, 0);
-    assert_int_equal(quota_total(f->quota), 0);
-    quota_free(f->quota);
+    if (!f->fellow) {
+        assert_int_equal(quota_total(f->quota), 0);
+        quota_free(f->quota);
+    }
     test_free(f);
+}
+
+struct fixture *fixture_fellow(struct fixture *f, uint8_t worker)
+{
+    struct fixture *fellow = test_calloc(1, sizeof(*fellow));
+    *fellow = *f;
+    fellow->fellow = true;
+    fellow->worker = worker;
+    fellow->open = 0;
+    fellow->cfg.auth = &fellow->auth;
+    fellow->cfg.policy = &fellow->policy;
+    fellow->server = turn_server_new(&ops, fellow, f->quota, worker, ticket_key);
+    assert_non_null(fellow->server);
+    turn_server_configure(fellow->server, &fellow->cfg);
+    return fellow;
+}
+
+static int read_answer(struct fixture *f, size_t request_len);
+
+int fixture_route(struct fixture *from, struct fixture *to)
+{
+    struct turn_elsewhere at = from->out.elsewhere;
+    struct turn_input in = {.tuple = &from->tuple,
+                            .data = from->request,
+                            .len = from->request_len,
+                            .now_ms = from->now_ms,
+                            .unix_time = from->unix_time,
+                            .routed = true,
+                            .worker = from->worker,
+                            .session = at.session};
+    enum turn_action action = turn_server_granted(to->server, &in, &from->out.grant, &from->out);
+    assert_int_equal(action, TURN_REPLY);
+    at.worker = to->worker;
+    assert_int_equal(turn_server_visit(from->server, &at, &from->tuple, from, from->out.visit_ms),
+                     0);
+    return read_answer(from, from->request_len);
 }
 
 void request_begin(struct fixture *f, enum stun_class class_, uint16_t method)
@@ -272,6 +330,10 @@ int fixture_input(struct fixture *f, const void *data, size_t len)
         rc = SENT;
     else if (action == TURN_MOVE)
         rc = MOVED;
+    else if (action == TURN_FORWARD)
+        rc = FORWARDED;
+    else if (action == TURN_CLAIM)
+        rc = CLAIMED;
     else
         assert_int_equal(action, TURN_DROP);
     // What is sent on points into the input: the tests look at its first bytes afterwards.

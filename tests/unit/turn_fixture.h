@@ -9,15 +9,14 @@
 #define REALM "example.org"
 #define EVENTS 16 // kinds
 
-enum {
-    DROPPED = -1,
-    SENT = -2,
-    MOVED = -3
-}; // what fixture_run returns besides 0 and an error code
+// What fixture_run returns besides 0 and an error code.
+enum { DROPPED = -1, SENT = -2, MOVED = -3, FORWARDED = -4, CLAIMED = -5 };
 
 struct fixture {
     struct turn_server *server;
     struct quota *quota;
+    uint8_t worker;
+    bool fellow; // its quota is another one's
     struct turn_config cfg;
     struct auth_config auth;
     struct policy policy;
@@ -48,6 +47,9 @@ struct fixture {
     int open_result6; // the same for IPv6
     unsigned open;    // sockets that are open
     unsigned opened;  // ever
+    int adopt_result; // of the next relay_adopt calls
+    unsigned adopted; // relay_adopt calls
+    unsigned detached;
     struct turn_relay_request last_open;
     bool last_open_token;
     int peer_result;     // of the next peer_open calls
@@ -67,6 +69,11 @@ struct fixture {
 struct fixture *fixture_new(void);
 struct fixture *fixture_new_worker(uint8_t worker); // fixture_new: 3
 void fixture_free(struct fixture *f);               // everything must have been given back
+
+// Another worker of the same server; freed first.
+struct fixture *fixture_fellow(struct fixture *f, uint8_t worker);
+// What the workers do after FORWARDED: to handles the request of from, which answers.
+int fixture_route(struct fixture *from, struct fixture *to);
 
 struct addr ip_port(const char *text);
 struct addr_range range(const char *text);

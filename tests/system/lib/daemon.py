@@ -48,6 +48,23 @@ def free_port():
             pass
 
 
+def free_block(count):
+    """The first of count UDP ports of 127.0.0.1 that are free now; below what the kernel gives out by itself."""
+    while True:
+        first = random.SystemRandom().randrange(3000, 9000) & ~1
+        socks = []
+        try:
+            for port in range(first, first + count):
+                socks.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+                socks[-1].bind(("127.0.0.1", port))
+            return first
+        except OSError:
+            pass
+        finally:
+            for s in socks:
+                s.close()
+
+
 def folder():
     path = tempfile.mkdtemp(prefix="turnpike-test-")
     tap.cleanup(lambda: shutil.rmtree(path, ignore_errors=True))
