@@ -23,10 +23,15 @@ struct stream_transport {
     // Takes bytes in order: how many, maybe fewer than there are; -EAGAIN none now, to be tried
     // again when the socket can be written; another negative errno: the connection broke.
     ssize_t (*write)(struct stream *s, const struct iovec *iov, int count);
+    // Takes one whole frame, which may then wait for push. 0; -EAGAIN: not now, to be tried again
+    // when the socket can be written; another negative errno: the connection broke. NULL: frames
+    // need not be told apart, write will do.
+    int (*put)(struct stream *s, const struct iovec *iov, int count);
     // Whether read has more although the socket may have none.
     bool (*buffered)(const struct stream *s);
-    // Sends what a write has taken but the socket has not: 0 when there is nothing (left), -EAGAIN
-    // when the socket is to be waited for, another negative errno: the connection broke.
+    // Sends what has been taken but not sent: 0 when there is nothing (left), -EAGAIN when the
+    // socket is to be waited for (the writable event is added then), another negative errno: the
+    // connection broke.
     int (*push)(struct stream *s);
     // Says that nothing more will be written, where the protocol has a word for it (NULL: it has
     // none); the sending side of the socket is closed afterwards. 0; -EAGAIN: to be tried again
@@ -112,7 +117,7 @@ const char *stream_mistaken(const struct stream *s, uint8_t first);
 // Begins TLS on a connection of which nothing has been read. False: out of memory.
 bool stream_tls_start(struct stream *s);
 // Goes on with the handshake. 0 when it is complete; -EAGAIN; -EPROTO with *why (valid until the
-// next call in this thread); -ECONNRESET when the client left.
+// next call in this thread); another negative errno when the client left.
 int stream_tls_handshake(struct stream *s, const char **why);
 // --- move.c ---
 // Hands the connection over to another worker, with the request that it must answer; to may be the

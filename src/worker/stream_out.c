@@ -70,6 +70,25 @@ static struct io_out *write_some(struct io *io, struct stream *s, struct io_out 
     return out;
 }
 
+// The same for a transport that tells frames apart: what it has taken counts as sent.
+static struct io_out *put_frames(struct io *io, struct stream *s, struct io_out *out)
+{
+    int err = 0;
+    for (; out; out = out->next) {
+        err = s->transport->put(s, out->iov, out->iov_count);
+        if (err)
+            break;
+        io_counters(io)->datagrams_out++;
+    }
+    int left = s->transport->push(s);
+    if (left && left != -EAGAIN)
+        err = left;
+    if (!err || err == -EAGAIN)
+        return out;
+    stream_fail(s);
+    return NULL;
+}
+
 void stream_flush(struct io *io, struct io_sink *sink)
 {
     struct stream *s = (struct stream *)sink;
@@ -78,6 +97,10 @@ void stream_flush(struct io *io, struct io_sink *sink)
     bool blocked = stream_backlog(s) > 0;
     if (s->failed)
         return;
+    if (s->transport->put && !blocked) {
+        out = put_frames(io, s, out);
+        blocked = true;
+    }
     while (out && !blocked)
         out = write_some(io, s, out, &skip, &blocked);
     if (out)

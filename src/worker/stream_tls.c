@@ -1,35 +1,31 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Clients on TLS: a stream's bytes by way of OpenSSL, which reads and writes the socket itself.
+// Clients on TLS: a stream's bytes by way of OpenSSL. A frame is a record of its own: so do other
+// servers, and there are clients (coturn's turnutils_uclient) that take what one SSL_read returns
+// for one message. Records of a loop turn leave together.
 #include <errno.h>
 #include <openssl/err.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "net/tls_socket.h"
 #include "worker/stream.h"
 
 #define RECORD_MAX 16384 // bytes in one record (RFC 8446 section 5.1)
 
 struct tls_stream {
     SSL *ssl;
-    uint8_t *unsent; // of a record that is encrypted and not sent in full: to be offered again
-    size_t unsent_len;
-    bool more;             // read has more, whatever the socket has
-    bool read_wants_write; // it has to answer a KeyUpdate first
-    bool write_wants_read;
+    struct tls_socket socket;
+    bool more;   // read has more, whatever the socket has
     bool broken; // for good
     int end;     // what reading then gives: 0 or a negative errno
 };
 
-// An SSL_* call returned ret: 0 or a negative errno, and what to wait for.
-static int outcome(struct tls_stream *t, int ret, bool *wants_write)
+// An SSL_* call returned ret: 0 or a negative errno.
+static int outcome(struct tls_stream *t, int ret)
 {
     int saved = errno;
-    *wants_write = false;
     switch (SSL_get_error(t->ssl, ret)) {
     case SSL_ERROR_WANT_READ:
-        return -EAGAIN;
-    case SSL_ERROR_WANT_WRITE:
-        *wants_write = true;
         return -EAGAIN;
     case SSL_ERROR_ZERO_RETURN:
         return 0;
@@ -48,21 +44,27 @@ static int outcome(struct tls_stream *t, int ret, bool *wants_write)
 
 // --- transport ---
 
+// Sends what OpenSSL has written, and waits for the socket if that is too much for it.
+static int tls_push(struct stream *s)
+{
+    struct tls_stream *t = s->state;
+    struct io_counters *counters = io_counters(s->worker->io);
+    int err = tls_socket_flush(&t->socket);
+    counters->reads += t->socket.reads;
+    counters->writes += t->socket.writes;
+    t->socket.reads = t->socket.writes = 0;
+    return err == -EAGAIN && event_add(&s->writable, NULL) ? -ENOMEM : err;
+}
+
 static ssize_t read_failed(struct stream *s, int ret)
 {
     struct tls_stream *t = s->state;
     char text[256];
-    int err = outcome(t, ret, &t->read_wants_write);
+    int err = outcome(t, ret);
     if (err == -EPROTO) {
         int len = snprintf(text, sizeof text, "TLS: ");
         tls_error_text(t->ssl, text + len, sizeof text - (size_t)len);
         report_bad_connection(s->worker, &s->tuple.client, text);
-    }
-    if (t->read_wants_write) {
-        // Until then the socket stays readable, and we would be told of it again and again.
-        event_del(&s->readable);
-        if (event_add(&s->writable, NULL))
-            return -ENOMEM;
     }
     return err;
 }
@@ -73,6 +75,7 @@ static ssize_t tls_read(struct stream *s, void *buf, size_t cap)
 {
     struct tls_stream *t = s->state;
     size_t have = 0;
+    ssize_t err = -EAGAIN;
     t->more = false;
     if (t->broken)
         return t->end;
@@ -81,12 +84,9 @@ static ssize_t tls_read(struct stream *s, void *buf, size_t cap)
         errno = 0;
         size_t n = 0;
         int ret = SSL_read_ex(t->ssl, (uint8_t *)buf + have, cap - have, &n);
-        io_counters(s->worker->io)->reads++;
         if (ret <= 0) {
-            ssize_t err = read_failed(s, ret);
-            if (!have)
-                return err;
-            t->more = err != -EAGAIN; // the next read tells
+            err = read_failed(s, ret);
+            t->more = have && err != -EAGAIN; // the next read tells
             break;
         }
         have += n;
@@ -94,55 +94,24 @@ static ssize_t tls_read(struct stream *s, void *buf, size_t cap)
             break;
         t->more = have == cap;
     }
-    if (t->write_wants_read) {
-        t->write_wants_read = false;
-        if (event_add(&s->writable, NULL))
-            return -ENOMEM;
-    }
-    return (ssize_t)have;
+    int pushed = tls_push(s); // an alert, or what else it had to say
+    if (pushed && pushed != -EAGAIN && !have && err == -EAGAIN)
+        return pushed;
+    return have ? (ssize_t)have : err;
 }
 
-// Offers one record. 0 or -EAGAIN: it is taken; another negative errno: the connection broke.
-static int write_record(struct stream *s, const uint8_t *data, size_t len)
+// Makes one record. 0, or a negative errno: the connection broke.
+static int encrypt(struct tls_stream *t, const uint8_t *data, size_t len)
 {
-    struct tls_stream *t = s->state;
     size_t n = 0;
     ERR_clear_error();
     errno = 0;
     int ret = SSL_write_ex(t->ssl, data, len, &n);
-    io_counters(s->worker->io)->writes++;
     if (ret > 0)
         return 0;
-    bool wants_write;
-    int err = outcome(t, ret, &wants_write);
-    if (err != -EAGAIN)
-        return err ? err : -ECONNRESET;
-    t->write_wants_read = !wants_write;
-    if (wants_write && event_add(&s->writable, NULL))
-        return -ENOMEM;
-    return -EAGAIN;
-}
-
-static int tls_push(struct stream *s)
-{
-    struct tls_stream *t = s->state;
-    if (t->read_wants_write) {
-        t->read_wants_write = false;
-        t->more = true;
-        if (!s->paused) {
-            if (event_add(&s->readable, NULL))
-                return -ENOMEM;
-            event_active(&s->readable, EV_READ, 0);
-        }
-    }
-    if (!t->unsent)
-        return 0;
-    int err = write_record(s, t->unsent, t->unsent_len);
-    if (!err) {
-        free(t->unsent);
-        t->unsent = NULL;
-    }
-    return err;
+    t->broken = true;
+    ERR_clear_error();
+    return t->end = -ECONNRESET;
 }
 
 // What is still to be written.
@@ -177,8 +146,7 @@ static size_t gather(struct rest *r, uint8_t scratch[RECORD_MAX], const uint8_t 
     return have;
 }
 
-// A record that the socket does not take in full is taken all the same: OpenSSL has encrypted it
-// and wants exactly these bytes again.
+// What has been encrypted is taken, whether the socket takes it now or later.
 static ssize_t tls_write(struct stream *s, const struct iovec *iov, int count)
 {
     struct tls_stream *t = s->state;
@@ -186,23 +154,31 @@ static ssize_t tls_write(struct stream *s, const struct iovec *iov, int count)
     struct rest rest = {.iov = iov, .count = count};
     const uint8_t *data;
     size_t taken = 0, n;
-    int err = tls_push(s);
-    if (err)
-        return err;
+    int err = t->broken ? t->end : tls_push(s);
     while (!err && (n = gather(&rest, scratch, &data))) {
-        err = write_record(s, data, n);
-        if (err && err != -EAGAIN)
-            return err;
+        err = encrypt(t, data, n);
+        if (err)
+            break;
         taken += n;
-        if (!err)
-            continue;
-        t->unsent = malloc(n);
-        if (!t->unsent)
-            return -ENOMEM;
-        memcpy(t->unsent, data, n);
-        t->unsent_len = n;
+        if (tls_socket_full() || rest.count == 0)
+            err = tls_push(s);
     }
-    return (ssize_t)taken;
+    return err && (err != -EAGAIN || !taken) ? err : (ssize_t)taken;
+}
+
+static int tls_put(struct stream *s, const struct iovec *iov, int count)
+{
+    struct tls_stream *t = s->state;
+    uint8_t scratch[RECORD_MAX];
+    struct rest rest = {.iov = iov, .count = count};
+    const uint8_t *data;
+    size_t n;
+    int err = t->broken ? t->end : 0;
+    if (!err && (t->socket.unsent || tls_socket_full()))
+        err = tls_push(s);
+    while (!err && (n = gather(&rest, scratch, &data)))
+        err = encrypt(t, data, n);
+    return err;
 }
 
 static bool tls_buffered(const struct stream *s)
@@ -217,19 +193,16 @@ static void leave_handshakes(struct stream *s)
     s->worker->handshakes--;
 }
 
+// Sends close_notify. That of the client is read like all that it sends.
 static int tls_finish(struct stream *s)
 {
     struct tls_stream *t = s->state;
     if (t->broken)
-        return -ECONNRESET;
+        return t->end ? t->end : -ECONNRESET;
     ERR_clear_error();
-    errno = 0;
-    int ret = SSL_shutdown(t->ssl);
-    bool wants_write;
-    int err = ret >= 0 ? 0 : outcome(t, ret, &wants_write);
-    if (err == -EAGAIN && event_add(&s->writable, NULL))
-        return -ENOMEM;
-    return err;
+    if (!(SSL_get_shutdown(t->ssl) & SSL_SENT_SHUTDOWN) && SSL_shutdown(t->ssl) < 0)
+        return -ECONNRESET;
+    return tls_push(s);
 }
 
 static void tls_close(struct stream *s)
@@ -237,16 +210,20 @@ static void tls_close(struct stream *s)
     struct tls_stream *t = s->state;
     if (s->stage == STREAM_HANDSHAKE)
         leave_handshakes(s);
-    else if (!t->broken && !t->unsent && !s->aborted)
-        SSL_shutdown(t->ssl); // sends close_notify and does not wait for that of the client
+    else if (!t->broken && !t->socket.unsent && !s->aborted) {
+        if (!(SSL_get_shutdown(t->ssl) & SSL_SENT_SHUTDOWN))
+            SSL_shutdown(t->ssl);
+        tls_socket_flush(&t->socket);
+    }
     SSL_free(t->ssl);
     ERR_clear_error();
-    free(t->unsent);
+    tls_socket_release(&t->socket);
     free(t);
 }
 
 static const struct stream_transport stream_tls = {.read = tls_read,
                                                    .write = tls_write,
+                                                   .put = tls_put,
                                                    .buffered = tls_buffered,
                                                    .push = tls_push,
                                                    .finish = tls_finish,
@@ -274,8 +251,9 @@ bool stream_tls_start(struct stream *s)
     struct tls_stream *t = calloc(1, sizeof *t);
     if (!t)
         return false;
+    t->socket.fd = s->fd;
     t->ssl = tls_context_stream(w->snapshot->tls);
-    if (!t->ssl || SSL_set_fd(t->ssl, s->fd) != 1) {
+    if (!t->ssl || tls_socket_attach(&t->socket, t->ssl)) {
         SSL_free(t->ssl);
         free(t);
         return false;
@@ -298,29 +276,36 @@ static void report_handshake(struct stream *s, const struct tls_stream *t)
                  name ? ", asked for " : "", name ? name : "");
 }
 
+// Waits for what the handshake needs next. While its output is stuck it reads nothing.
+static int wait_for(struct stream *s, bool stuck)
+{
+    event_del(stuck ? &s->readable : &s->writable);
+    return event_add(stuck ? &s->writable : &s->readable, NULL) ? -ENOMEM : -EAGAIN;
+}
+
 int stream_tls_handshake(struct stream *s, const char **why)
 {
     static _Thread_local char text[256];
     struct tls_stream *t = s->state;
+    int pushed = tls_push(s);
+    if (pushed)
+        return pushed == -EAGAIN ? wait_for(s, true) : -ECONNRESET;
     ERR_clear_error();
     errno = 0;
     int ret = SSL_do_handshake(t->ssl);
-    bool wants_write = false;
-    int err = ret == 1 ? 0 : outcome(t, ret, &wants_write);
-    if (err == -EPROTO) {
+    int err = ret == 1 ? 0 : outcome(t, ret);
+    if (err == -EPROTO)
         *why = tls_error_text(t->ssl, text, sizeof text);
+    pushed = tls_push(s); // also the alert of one that failed
+    if (err == -EPROTO)
         return err;
-    }
-    if (ret != 1 && err != -EAGAIN)
+    if ((ret != 1 && err != -EAGAIN) || (pushed && pushed != -EAGAIN))
         return -ECONNRESET;
-    event_del(wants_write ? &s->readable : &s->writable);
-    if (event_add(wants_write ? &s->writable : &s->readable, NULL)) {
-        *why = "out of memory";
-        return -EPROTO;
-    }
-    if (!err) {
-        leave_handshakes(s);
-        report_handshake(s, t);
-    }
-    return err;
+    if (err)
+        return wait_for(s, pushed == -EAGAIN);
+    if (event_add(&s->readable, NULL))
+        return -ENOMEM;
+    leave_handshakes(s);
+    report_handshake(s, t);
+    return 0;
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The PROXY protocol, versions 1 and 2, in front of TCP and TLS."""
 
+import itertools
 import os
 import socket
 import struct
@@ -41,8 +42,19 @@ def serve(transport="tcp", **over):
     return Daemon(port=port, listen=listen, tls=authority and authority.settings(), **over)
 
 
-FOUR = ("192.0.2.1", 56324), ("198.51.100.7", 3478)
-SIX = ("2001:db8::1", 56324), ("2001:db8::2", 443)
+PORTS = itertools.count(20000)
+
+
+def four():
+    """A source that no other client of this run has, and where it connected to."""
+    return ("192.0.2.1", next(PORTS)), ("198.51.100.7", 3478)
+
+
+def six():
+    return ("2001:db8::1", next(PORTS)), ("2001:db8::2", 443)
+
+
+FOUR = four()
 
 
 def check(d, transport, preface, mapped):
@@ -58,20 +70,18 @@ def test_versions():
     for transports in (("tcp",), ("tls",), ("tcp", "tls")):
         with serve("+".join(transports)) as d:
             for transport in transports:
-                for source, dest in (FOUR, SIX):
+                for name, make_pair in (("192.0.2.1", four), ("[2001:db8::1]", six)):
                     for make in line, binary:
-                        check(d, transport, make(source, dest), source).close()
-            log = d.read_log()
-            for text in "client=192.0.2.1:56324 allocation created", "client=[2001:db8::1]:56324 allocation created":
-                tap.check(text in log, "the log never said %r" % text)
+                        source, dest = make_pair()
+                        check(d, transport, make(source, dest), source)
+                        d.wait_log("client=%s:%d allocation created" % (name, source[1]))
 
 
 def test_relaying():
     """an allocation behind a header relays both ways, and another client's header gives another 5-tuple"""
     with serve() as d, client.udp_socket("127.0.0.2") as peer:
-        first = check(d, "tcp", line(*FOUR), FOUR[0])
-        second = check(d, "tcp", line(("192.0.2.1", 56325), FOUR[1]), ("192.0.2.1", 56325))
-        for c in first, second:
+        for source, dest in (four(), four(), six()):
+            c = check(d, "tcp", line(source, dest), source)
             c.bind(client.name_of(peer), 0x4000)
             c.send_channel(0x4000, b"out")
             data, relay = peer.recvfrom(100)
@@ -101,10 +111,12 @@ def test_extras():
     """what a balancer adds is passed over; its checksum is checked"""
     name = b"\x02\0\x09a.example"
     with serve() as d:
-        check(d, "tcp", binary(*FOUR, extras=name + b"\xee\x03\xe8" + bytes(1000)), FOUR[0])
-        good = crc32c(binary(*FOUR, extras=name + b"\x03\0\x04" + bytes(4)))
-        check(d, "tcp", binary(*FOUR, extras=name + b"\x03\0\x04" + struct.pack("!I", good)), FOUR[0])
-        refused(d, binary(*FOUR, extras=name + b"\x03\0\x04" + struct.pack("!I", good ^ 1)), "a damaged PROXY header")
+        pair = four()
+        check(d, "tcp", binary(*pair, extras=name + b"\xee\x03\xe8" + bytes(1000)), pair[0])
+        pair = four()
+        good = crc32c(binary(*pair, extras=name + b"\x03\0\x04" + bytes(4)))
+        check(d, "tcp", binary(*pair, extras=name + b"\x03\0\x04" + struct.pack("!I", good)), pair[0])
+        refused(d, binary(*pair, extras=name + b"\x03\0\x04" + struct.pack("!I", good ^ 1)), "a damaged PROXY header")
 
 
 def refused(d, data, reason):
@@ -135,7 +147,7 @@ def test_bad_headers():
 def test_in_pieces():
     """a header that comes byte by byte, and one in one segment with what follows"""
     with serve("tcp+tls") as d:
-        for preface in line(*SIX), binary(*FOUR, extras=b"\x04\0\x20" + bytes(32)):
+        for preface in line(*six()), binary(*FOUR, extras=b"\x04\0\x20" + bytes(32)):
             with socket.create_connection(d.server, 10 * tap.SLOW) as sock:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 for byte in preface + stun.build(stun.BINDING):

@@ -270,6 +270,21 @@ def test_bursts():
         tap.check(data == want, "what was read 7 bytes at a time differs")
 
 
+def test_one_frame_a_record():
+    """each frame is a record of its own, which clients that know no framing rely on"""
+    authority = Authority()
+    with serve(authority) as d:
+        for version in (2, 3):
+            c, peer = setup(d, context=authority.context(version))
+            for i in range(50):
+                peer.sendto(payload(400 + i, i), c.relay)
+            c.sock.settimeout(5 * tap.SLOW)
+            for i in range(50):
+                # One read gives what is in one record.
+                want = stun.channel_data(0x4000, payload(400 + i, i), pad=True)
+                tap.check(c.sock.recv(65536) == want, "record %d is not one frame" % i)
+
+
 def test_slow_receiver():
     """a client that stops reading costs bounded memory, others are served, and what it gets later is whole"""
     authority = Authority()
