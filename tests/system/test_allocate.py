@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib
 import client
 import stun
 import tap
-from daemon import Daemon
+from daemon import Daemon, free_block
 
 UDP = (stun.REQUESTED_TRANSPORT, b"\x11\0\0\0")
 UNKNOWN = (0x7001, b"abc")
@@ -259,6 +259,91 @@ def test_even_port():
                 tap.equal(len(a.token), 8, "bytes of the token")
                 tap.equal(b.allocate(token=a.token), (first[0], first[1] + 1), "reserved address")
                 tap.equal(third.try_allocate(token=a.token).code, 508, "token shown twice")
+
+
+def worker_of(d, c):
+    """The number of the worker that has the client's allocation: the first byte of its session, in the log."""
+    name = "client=%s:%d allocation created" % c.local
+    d.wait_log(name)
+    line = [text for text in d.read_log().splitlines() if name in text][-1]
+    return int(line.split("session=")[1][:2], 16)
+
+
+def test_even_port_across_workers():
+    """a token is good in every worker, whichever gave it out"""
+    with Daemon(workers=4) as d:
+        pairs = set()
+        for n in range(64):
+            with d.client() as a, d.client(["udp", "tcp"][n % 2]) as b:
+                first = a.allocate(even_port=True)
+                tap.equal(b.allocate(token=a.token), (first[0], first[1] + 1), "reserved address")
+                pairs.add((worker_of(d, a), worker_of(d, b)))
+                a.refresh(0)
+                b.refresh(0)
+            if n >= 8 and sum(x != y for x, y in pairs) >= 3:
+                break
+        tap.diag("from worker to worker: %r" % sorted(pairs))
+        tap.check(any(x != y for x, y in pairs), "every token was taken in the worker that gave it out")
+
+
+def test_families_expire_by_themselves():
+    """of two relayed addresses the one that is not refreshed ends, its port is free again, and the other lives on"""
+    short = 2 * tap.SLOW
+    with Daemon(limits={"lifetime": short, "lifetime_max": 600, "unauthenticated_rate": 0}) as d:
+        for kept, lost in (("127.0.0.1", "::1"), ("::1", "127.0.0.1")):
+            family = stun.IPV6 if kept == "::1" else stun.IPV4
+            other = stun.IPV4 if kept == "::1" else stun.IPV6
+            with d.client() as c:
+                msg = c.try_allocate(additional=stun.IPV6)
+                relayed = dict(msg.addresses(stun.XOR_RELAYED_ADDRESS))
+                tap.equal(set(relayed), {kept, lost}, "relayed addresses")
+                peers = {host: client.udp_socket(host) for host in relayed}
+                for n, sock in enumerate(peers.values()):
+                    tap.cleanup(sock.close)
+                    c.bind(client.name_of(sock), 0x4000 + n)
+                tap.equal(c.try_refresh(lifetime=600, family=family).lifetime, 600, "LIFETIME")
+                time.sleep(short + 1.2)
+                tap.equal(c.try_bind((lost, 4000), 0x4010).code, 443, "channel of the family that has expired")
+                tap.equal(c.try_refresh(family=other).code, 443, "its Refresh")
+                with client.udp_socket(lost, relayed[lost]):
+                    pass  # its port can be bound
+                peers[kept].sendto(b"alive", (kept, relayed[kept]))
+                tap.equal(c.recv().payload, b"alive", "data of the other")
+                tap.equal(c.try_refresh(lifetime=0).cls, stun.SUCCESS, "Refresh 0")
+                tap.equal(c.try_refresh().code, 437, "Refresh of what was deleted")
+
+
+def test_address_error_codes():
+    """ADDRESS-ERROR-CODE: either family may be the one that is missing, for either reason; neither: an error"""
+    def error(msg):
+        value = msg.get(stun.ADDRESS_ERROR_CODE)
+        tap.check(value is not None and not value[1] and not value[2] & ~7, "ADDRESS-ERROR-CODE is %r" % value)
+        return value[0], value[2] * 100 + value[3], value[4:]
+    with Daemon(relay={"addresses": ["::1"]}) as d, d.client() as c:
+        msg = c.try_allocate(additional=stun.IPV6)
+        tap.equal([a[0] for a in msg.addresses(stun.XOR_RELAYED_ADDRESS)], ["::1"], "relayed addresses")
+        tap.equal(error(msg), (stun.IPV4, 440, b"Address Family not Supported"), "ADDRESS-ERROR-CODE")
+    first = free_block(2, ("127.0.0.1", "::1"))
+    with Daemon(relay={"ports": [first, first + 1]}) as d:
+        def only(host):
+            clients = [d.client() for _ in range(2)]
+            for c in clients:
+                c.allocate(family=stun.IPV6 if host == "::1" else stun.IPV4)
+            return clients
+        for full, left, family in (("::1", "127.0.0.1", stun.IPV6), ("127.0.0.1", "::1", stun.IPV4)):
+            clients = only(full)
+            with d.client() as c:
+                msg = c.try_allocate(additional=stun.IPV6)
+                tap.equal([a[0] for a in msg.addresses(stun.XOR_RELAYED_ADDRESS)], [left], "relayed addresses")
+                tap.equal(error(msg), (family, 508, b"Insufficient Capacity"), "ADDRESS-ERROR-CODE")
+                c.refresh(0)
+            for c in clients:
+                c.refresh(0)
+        clients = only("::1") + only("127.0.0.1")
+        with d.client() as c:
+            tap.equal(c.try_allocate(additional=stun.IPV6).code, 508, "neither family")
+        for c in clients:
+            c.refresh(0)
 
 
 def test_token_of_another_user():

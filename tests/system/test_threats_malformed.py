@@ -145,18 +145,21 @@ def test_attribute_lengths():
 
 def test_odd_sizes_of_known_attributes():
     """T16: every attribute in every size from 0 to 40, signed, on every method"""
-    with Daemon(relay=CLOSED) as d, d.client() as c:
-        c.allocate()
-        for method in (stun.ALLOCATE, stun.REFRESH, stun.CREATE_PERMISSION, stun.CHANNEL_BIND):
-            for kind in KNOWN:
-                if kind in (stun.MESSAGE_INTEGRITY, stun.MESSAGE_INTEGRITY_SHA256):
-                    continue
-                for size in range(0, 41, 1 if kind < 0x30 else 5):
-                    # A REFRESH with a LIFETIME of zeros would be valid, and end the allocation.
-                    c.send_raw(c.signed(method, [(kind, b"\x01" * size)]))
-                    collect(c)
-            collect(c, 0.1)
-        tap.equal(c.refresh(), 600, "Refresh of the allocation")
+    with Daemon(relay=CLOSED) as d:
+        for transport in ("udp", "tcp"):
+            with d.client(transport) as c:
+                c.allocate()
+                for method in (stun.ALLOCATE, stun.REFRESH, stun.CREATE_PERMISSION, stun.CHANNEL_BIND):
+                    for kind in KNOWN:
+                        if kind in (stun.MESSAGE_INTEGRITY, stun.MESSAGE_INTEGRITY_SHA256):
+                            continue
+                        for size in range(0, 41, 1 if kind < 0x30 else 5):
+                            # A REFRESH with a LIFETIME of zeros would be valid, and end the allocation.
+                            c.send_raw(c.signed(method, [(kind, b"\x01" * size)]))
+                        collect(c)
+                    collect(c, 0.1)
+                tap.equal(c.closed, False, "closed")
+                tap.equal(c.refresh(), 600, "Refresh of the allocation (%s)" % transport)
 
 
 def test_unknown_attributes():
@@ -181,12 +184,50 @@ def test_unknown_attributes():
 
 
 def test_duplicates():
-    """T16: of a duplicate attribute the first counts (RFC 8489 section 14)"""
-    with Daemon() as d, d.client() as c:
-        msg = c.try_allocate(extra=[(stun.REQUESTED_TRANSPORT, b"\x06\0\0\0")] * 3)
-        tap.equal(msg.cls, stun.SUCCESS, "class of %r" % msg)
-        msg = c.request(stun.REFRESH, [(stun.LIFETIME, struct.pack("!I", 700)), (stun.LIFETIME, b"\0\0\0\0")])
-        tap.equal(msg.lifetime, 700, "LIFETIME")
+    """T16: of a duplicate attribute the first counts (RFC 8489 section 14), on UDP and TCP, in requests and indications"""
+    with Daemon() as d:
+        for transport in ("udp", "tcp"):
+            with d.client(transport) as c, client.udp_socket("127.0.0.2") as peer, client.udp_socket("127.0.0.2") as second:
+                msg = c.try_allocate(extra=[(stun.REQUESTED_TRANSPORT, b"\x06\0\0\0")] * 3)
+                tap.equal(msg.cls, stun.SUCCESS, "class of %r" % msg)
+                msg = c.request(stun.REFRESH, [(stun.LIFETIME, struct.pack("!I", 700)), (stun.LIFETIME, b"\0\0\0\0")])
+                tap.equal(msg.lifetime, 700, "LIFETIME")
+                c.permit("127.0.0.2")
+                txid = stun.new_txid()
+                c.send_raw(stun.build(stun.SEND, stun.INDICATION, [
+                    stun.peer(client.name_of(peer), txid), (stun.DATA, b"first"),
+                    stun.peer(client.name_of(second), txid), (stun.DATA, b"second")], txid))
+                tap.equal(peer.recv(100), b"first", "at the first peer")
+                tap.equal(client.received(second, 0.1), None, "at the second")
+
+
+def test_channel_lengths():
+    """T16: ChannelData that is shorter than its length is not relayed, nor is what lies behind it in memory"""
+    with Daemon() as d, client.udp_socket("127.0.0.2") as peer:
+        for transport in ("udp", "tcp"):
+            with d.client(transport) as c:
+                c.allocate()
+                c.bind(client.name_of(peer), 0x4000)
+                if transport == "udp":
+                    for size in (0, 1, 3, 4, 100):
+                        for length in (size + 1, size + 4, 1500, 32768, 65500, 65532, 65535):
+                            c.send_raw(stun.channel_data(0x4000, b"x" * size, length=length))
+                    for n in range(4):
+                        c.send_raw(stun.channel_data(0x4000, b"")[:n])
+                    tap.equal(c.refresh(), 600, "Refresh")
+                else:
+                    c.send_raw(stun.channel_data(0x4000, b"x" * 100, length=65535))
+                tap.equal(client.received(peer, 0.1), None, "at the peer (%s)" % transport)
+            tap.equal(client.received(peer, 0.1), None, "at the peer after the end (%s)" % transport)
+        # DATA that claims more than the message has.
+        with d.client() as c:
+            c.allocate()
+            c.permit("127.0.0.2")
+            for length in (5, 8, 1000, 65532, 65535):
+                txid = stun.new_txid()
+                c.send_raw(stun.build(stun.SEND, stun.INDICATION, [stun.peer(client.name_of(peer), txid),
+                                                                   stun.attribute(stun.DATA, b"1234", length=length)], txid))
+            tap.equal(client.received(peer, 0.1), None, "at the peer")
 
 
 def test_padding():

@@ -48,21 +48,19 @@ def free_port():
             pass
 
 
-def free_block(count):
-    """The first of count UDP ports of 127.0.0.1 that are free now; below what the kernel gives out by itself."""
+def free_block(count, hosts=("127.0.0.1",)):
+    """The first, even one of count UDP ports that are free now on these addresses, below what the kernel gives out by
+    itself."""
     while True:
         first = random.SystemRandom().randrange(3000, 9000) & ~1
-        socks = []
         try:
-            for port in range(first, first + count):
-                socks.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-                socks[-1].bind(("127.0.0.1", port))
+            with contextlib.ExitStack() as stack:
+                for host in hosts:
+                    for port in range(first, first + count):
+                        stack.enter_context(socket.socket(client.family(host), socket.SOCK_DGRAM)).bind((host, port))
             return first
         except OSError:
             pass
-        finally:
-            for s in socks:
-                s.close()
 
 
 def folder():
