@@ -77,7 +77,7 @@ int worker_post(struct worker *w, unsigned index, mailbox_handler *handler, void
 
 // listener.c: sockets that clients send to. 0 or a negative errno with *where naming the address.
 int listeners_open(struct worker *w, struct addr *where, bool *stream);
-void listeners_start(struct worker *w);
+int listeners_start(struct worker *w); // 0 or -ENOMEM
 void listeners_close(struct worker *w);
 // Where datagrams leave from that address; NULL when it is not listened on.
 struct io_sink *listener_sink(struct worker *w, const struct addr *local);

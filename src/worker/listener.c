@@ -161,15 +161,17 @@ int listeners_open(struct worker *w, struct addr *where, bool *stream)
     return 0;
 }
 
-void listeners_start(struct worker *w)
+int listeners_start(struct worker *w)
 {
     for (struct listener *l = w->listeners; l; l = l->next) {
         bool udp = l->udp.fd >= 0;
         event_assign(&l->readable, w->base, udp ? l->udp.fd : l->fd, EV_READ | EV_PERSIST,
                      udp ? on_datagrams : on_accept, l);
         event_assign(&l->retry, w->base, -1, 0, on_retry, l);
-        event_add(&l->readable, NULL);
+        if (event_add(&l->readable, NULL))
+            return -ENOMEM;
     }
+    return 0;
 }
 
 void listeners_close(struct worker *w)

@@ -68,7 +68,12 @@ int mailbox_new(struct mailbox **out, struct event_base *base, void *worker)
     m->tail = &m->head;
     pthread_mutex_init(&m->lock, NULL);
     event_assign(&m->readable, base, m->fd, EV_READ | EV_PERSIST, on_readable, m);
-    event_add(&m->readable, NULL);
+    if (event_add(&m->readable, NULL)) {
+        close(m->fd);
+        pthread_mutex_destroy(&m->lock);
+        free(m);
+        return -ENOMEM;
+    }
     *out = m;
     return 0;
 }

@@ -38,7 +38,8 @@ static void keep_backlog(struct io *io, struct stream *s, const struct io_out *o
             skip -= from;
         }
     }
-    event_add(&s->writable, NULL);
+    if (event_add(&s->writable, NULL))
+        stream_fail(s); // nothing else would send it
 }
 
 // Sends one gathering of frames; returns the first output not sent in full, *skip bytes of which

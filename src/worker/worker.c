@@ -65,7 +65,8 @@ static int build(struct worker *w, struct quota *quota, const uint8_t *ticket_ke
     event_assign(&w->flush, w->base, -1, 0, on_flush, w);
     event_assign(&w->second, w->base, -1, EV_PERSIST, on_second, w);
     const struct timeval second = {1, 0};
-    event_add(&w->second, &second);
+    if (event_add(&w->second, &second))
+        return -ENOMEM;
     return mailbox_new(&w->mailbox, w->base, w);
 }
 
@@ -93,13 +94,14 @@ int worker_new(struct worker **out, unsigned index, struct snapshot *snapshot, s
         if (err)
             snprintf(why_text, sizeof why_text, "cannot listen on %s %s: %s",
                      stream ? "tcp" : "udp", addr_format(&where, text), strerror(-err));
+        if (!err && (err = listeners_start(w)))
+            snprintf(why_text, sizeof why_text, "cannot make worker %u: out of memory", index);
     }
     if (err) {
         *why = why_text;
         worker_free(w);
         return err;
     }
-    listeners_start(w);
     *out = w;
     return 0;
 }
