@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "net/dtls.h"
 #include "net/tls_files.h"
 
 #define DEFAULT_CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20"
@@ -150,6 +151,8 @@ static void set_behaviour(const struct making *m, SSL_CTX *ctx, bool datagram)
     if (!datagram)
         SSL_CTX_set_read_ahead(ctx, 1); // one read(2) for a record and what follows it, not two
     SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
+    if (datagram)
+        dtls_prepare(ctx);
 }
 
 static int make_one(SSL_CTX **out, const struct making *m, size_t which, bool datagram)
