@@ -48,6 +48,10 @@ struct udp_in {
 void udp_send_whole(struct io *io, struct udp_socket *s, const struct addr *to, const void *data,
                     size_t len);
 
+// Sends a list of datagrams at once, in order, as the flush of its sink would. For those whose
+// bytes are made while queues are sent already.
+void udp_send(struct io *io, struct udp_socket *s, struct io_out *out);
+
 #define UDP_BATCH 32
 
 // Reads at most max (<= UDP_BATCH) entries. Returns their number; *drained when the socket had no

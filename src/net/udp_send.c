@@ -238,18 +238,22 @@ static void send_batch(struct io *io, struct udp_socket *s, struct send_batch *b
     }
 }
 
-void udp_flush(struct io *io, struct io_sink *sink)
+void udp_send(struct io *io, struct udp_socket *s, struct io_out *out)
 {
-    struct udp_socket *s =
-        (struct udp_socket *)((uint8_t *)sink - offsetof(struct udp_socket, sink));
     static _Thread_local struct send_batch batch;
-    struct io_out *out = sink->head;
     while (out) {
         batch.count = batch.iovs = 0;
         while (out && batch.count < SEND_MSGS && batch.iovs + 3 <= SEND_IOVS)
             out = add_message(&batch, s, out);
         send_batch(io, s, &batch);
     }
+}
+
+void udp_flush(struct io *io, struct io_sink *sink)
+{
+    struct udp_socket *s =
+        (struct udp_socket *)((uint8_t *)sink - offsetof(struct udp_socket, sink));
+    udp_send(io, s, sink->head);
 }
 
 void udp_send_whole(struct io *io, struct udp_socket *s, const struct addr *to, const void *data,

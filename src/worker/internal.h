@@ -24,6 +24,7 @@
 
 struct listener;
 struct stream;
+struct dtls_server;
 struct pending_request;
 struct errand;
 struct claim;
@@ -45,6 +46,7 @@ struct worker {
     struct stream *streams; // all of this worker's client connections
     unsigned handshakes;    // unfinished, of TLS and DTLS together (limits.tls_handshakes)
     TAILQ_HEAD(, stream) handshaking; // those of TLS, oldest first
+    struct dtls_server *dtls;         // NULL: no listener speaks DTLS
     struct pending_request *pending, *spare;
     unsigned spare_count;   // length of spare
     struct errand *errands; // requests that other workers have, see migrate.c
@@ -56,7 +58,7 @@ struct worker {
     uint64_t indications;
     bool auth_refused; // the request that was handled last was not authentic
     struct rate answers[ANSWER_RATES];
-    uint32_t *source_counts;                    // connections by source, see stream.c
+    uint32_t *source_counts;                    // connections and sessions by source, see stream.c
     struct log_limit refusals, bad_connections; // see report.c
     pthread_t thread;
     bool running;
@@ -92,6 +94,25 @@ void streams_close(struct worker *w);
 void stream_allocation_ended(struct io_sink *sink);
 void stream_allocation_made(struct io_sink *sink, struct turn_allocation *a);
 
+// How many connections of TCP and sessions of DTLS the source of a client has.
+uint32_t *source_count(struct worker *w, const struct addr *client);
+// Ends the oldest unfinished TLS handshake. False: there is none.
+bool stream_tls_give_way(struct worker *w);
+
+// dtls.c: DTLS clients. 0 or -ENOMEM; then w->dtls is set.
+int dtls_server_new(struct worker *w);
+void dtls_server_close(struct worker *w); // ends all sessions
+void dtls_server_free(struct worker *w);
+// One datagram that begins like a record of DTLS; it is overwritten.
+void dtls_datagram(struct worker *w, struct udp_socket *udp, const struct addr *client,
+                   const struct addr *local, uint8_t *data, size_t len, int64_t now_ms);
+// Ends the oldest unfinished DTLS handshake. False: there is none.
+bool dtls_give_way(struct worker *w);
+void dtls_sweep(struct worker *w, int64_t now_ms);
+void dtls_flush(struct worker *w); // sends what was encrypted
+void dtls_allocation_ended(struct io_sink *sink);
+void dtls_allocation_made(struct io_sink *sink, struct turn_allocation *a);
+
 // request.c: STUN messages of clients. sink: where the answer goes.
 void request_input(struct worker *w, struct io_sink *sink, const struct turn_tuple *tuple,
                    const uint8_t *data, size_t len);
@@ -103,6 +124,8 @@ void request_granted(struct worker *w, struct io_sink *sink, const struct turn_t
 void request_act(struct worker *w, struct io_sink *sink, const struct turn_input *in,
                  enum turn_action action, bool limited);
 void requests_cancel(struct worker *w, const struct io_sink *sink); // NULL: all
+// Whether a datagram of unknown origin may be answered: within limits.unauthenticated_rate.
+bool request_may_answer(struct worker *w, const struct addr *client, int64_t now_ms);
 
 // migrate.c: allocations whose client moves to another worker (RFC 8016).
 // A request for another worker: w->output says which.

@@ -19,24 +19,45 @@ struct listener {
     struct udp_socket udp; // fd -1 for a TCP listener
     int fd;                // of a TCP listener, else -1
     struct conf_listen conf;
+    bool told; // of UDP: that a client was mistaken in the port
     struct event readable;
     struct event retry; // of a TCP listener: accepts again after a pause
 };
 
 // --- datagrams ---
 
+// What a datagram is, if clients of the listener may send such. The first mistaken one is logged,
+// and not every one: strangers choose what they send.
+static enum demux accepted(struct listener *l, const struct addr *client, uint8_t first)
+{
+    enum demux kind = demux_first_byte(first);
+    bool secure = kind == DEMUX_DTLS;
+    enum conf_transport t = l->conf.transport;
+    if ((!secure && kind != DEMUX_STUN && kind != DEMUX_CHANNEL) ||
+        (secure ? conf_transport_secure(t) : conf_transport_plain(t)))
+        return kind;
+    if (!l->told) {
+        const struct log_about about = {.client = client};
+        l->told = true;
+        log_line(LOG_LVL_INFO, "net", &about, "datagram dropped: %s; later ones are not logged",
+                 secure ? "DTLS on a plain port" : "plain STUN on a port for DTLS only");
+    }
+    return DEMUX_UNKNOWN;
+}
+
 // A coalesced run comes from one client, so its allocation is looked up once, and again after a
 // STUN message may have made or ended one.
-static void client_datagrams(struct worker *w, struct udp_socket *udp, const struct udp_in *in,
-                             int64_t now_ms)
+static void client_datagrams(struct listener *l, const struct udp_in *in, int64_t now_ms)
 {
+    struct worker *w = l->worker;
+    struct udp_socket *udp = &l->udp;
     const struct turn_tuple tuple = {.client = in->from, .local = in->to, .transport = TURN_UDP};
     struct turn_allocation *a = NULL;
     bool found = false;
     for (uint32_t at = 0; at < in->len;) {
         uint32_t len = in->len - at < in->segment ? in->len - at : in->segment;
-        const uint8_t *data = in->data + at;
-        switch (demux_first_byte(data[0])) {
+        uint8_t *data = in->data + at;
+        switch (accepted(l, &in->from, data[0])) {
         case DEMUX_CHANNEL:
             if (!found) {
                 a = turn_server_find(w->turn, &tuple, now_ms);
@@ -50,6 +71,9 @@ static void client_datagrams(struct worker *w, struct udp_socket *udp, const str
         case DEMUX_STUN:
             request_input(w, &udp->sink, &tuple, data, len);
             found = false;
+            break;
+        case DEMUX_DTLS:
+            dtls_datagram(w, udp, &in->from, &in->to, data, len, now_ms);
             break;
         default:
             break;
@@ -68,7 +92,7 @@ static void on_datagrams(evutil_socket_t fd, short what, void *arg)
     for (int round = 0; round < ROUNDS && !drained; round++) {
         unsigned n = udp_receive(w->io, &l->udp, in, UDP_BATCH, &drained);
         for (unsigned i = 0; i < n; i++)
-            client_datagrams(w, &l->udp, &in[i], now_ms);
+            client_datagrams(l, &in[i], now_ms);
     }
 }
 
@@ -123,6 +147,8 @@ static int open_one(struct worker *w, const struct conf_listen *conf, const stru
     l->fd = l->udp.fd = -1;
     // Only the first worker can tell a stranger's socket from its fellows'.
     int err = w->index == 0 ? host_probe(local, stream) : 0;
+    if (!err && !stream && conf_transport_secure(conf->transport) && !w->dtls)
+        err = dtls_server_new(w);
     if (!err && !stream) {
         err = udp_open(&l->udp, local, UDP_REUSEPORT | UDP_BIG_BUFFERS);
     } else if (!err) {

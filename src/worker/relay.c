@@ -123,8 +123,8 @@ static void send_to_client(struct worker *w, struct turn_allocation *a,
     size_t head_len = CHANNEL_HEADER_LEN, pad = 0;
     if (ch) {
         channel_data_header(head, ch->number, (uint16_t)len);
-        if (a->tuple.transport != TURN_UDP) // RFC 8656 12.5: padded on a stream
-            pad = TURN_DATA_PAD(len);
+        if (a->tuple.transport == TURN_TCP || a->tuple.transport == TURN_TLS)
+            pad = TURN_DATA_PAD(len); // RFC 8656 12.5: on a stream
     } else {
         uint8_t txid[12];
         relay_indication_id(w, txid);
@@ -284,17 +284,36 @@ static int relay_adopt(void *arg, struct turn_allocation *a)
     return err;
 }
 
-// A connection knows its allocation.
+// A connection or a session knows its allocation.
 static void tell_made(const struct turn_allocation *a)
 {
-    if (a->link && a->tuple.transport != TURN_UDP)
-        stream_allocation_made(a->link, (struct turn_allocation *)(uintptr_t)a);
+    struct turn_allocation *made = (struct turn_allocation *)(uintptr_t)a;
+    switch (a->link ? a->tuple.transport : TURN_UDP) {
+    case TURN_UDP:
+        break;
+    case TURN_TCP:
+    case TURN_TLS:
+        stream_allocation_made(a->link, made);
+        break;
+    case TURN_DTLS:
+        dtls_allocation_made(a->link, made);
+        break;
+    }
 }
 
 static void tell_ended(const struct turn_tuple *tuple, void *link)
 {
-    if (link && tuple->transport != TURN_UDP)
+    switch (link ? tuple->transport : TURN_UDP) {
+    case TURN_UDP:
+        break;
+    case TURN_TCP:
+    case TURN_TLS:
         stream_allocation_ended(link);
+        break;
+    case TURN_DTLS:
+        dtls_allocation_ended(link);
+        break;
+    }
 }
 
 static void on_event(void *arg, const struct turn_event_info *info)

@@ -23,12 +23,12 @@ struct pending_request {
 
 // Before authentication an address may be forged, so that what we answer is limited by source
 // prefix (/24, /64): a flood gains nothing by way of us.
-static bool may_answer(struct worker *w, const struct turn_tuple *tuple, int64_t now_ms)
+bool request_may_answer(struct worker *w, const struct addr *client, int64_t now_ms)
 {
     uint32_t limit = w->snapshot->conf->limits.unauthenticated_rate;
-    if (!limit || tuple->transport != TURN_UDP)
+    if (!limit)
         return true;
-    uint64_t h = siphash(&w->hash_key, tuple->client.ip, tuple->client.family == ADDR_IPV6 ? 8 : 3);
+    uint64_t h = siphash(&w->hash_key, client->ip, client->family == ADDR_IPV6 ? 8 : 3);
     return rate_take(&w->answers[h % ANSWER_RATES], limit, limit * 2, 1, now_ms);
 }
 
@@ -36,7 +36,8 @@ static void answer(struct worker *w, struct io_sink *sink, const struct turn_inp
                    bool limited)
 {
     const struct turn_output *out = &w->output;
-    if (limited && !may_answer(w, in->tuple, in->now_ms))
+    if (limited && in->tuple->transport == TURN_UDP &&
+        !request_may_answer(w, &in->tuple->client, in->now_ms))
         return;
     // RFC 5780: from another of our addresses.
     if (!addr_equal(&out->reply_from, &in->tuple->local))

@@ -19,7 +19,7 @@
 #define STRANGER_FRAME 4096 // longest frame of a client that has no allocation
 
 // A host of IPv6 has a /64 to choose its addresses from: they count as one.
-static uint32_t *source_count(struct worker *w, const struct addr *client)
+uint32_t *source_count(struct worker *w, const struct addr *client)
 {
     size_t len = client->family == ADDR_IPV6 ? 8 : 4;
     return &w->source_counts[siphash(&w->hash_key, client->ip, len) % STREAM_SOURCES];

@@ -231,16 +231,20 @@ static const struct stream_transport stream_tls = {.read = tls_read,
 
 // --- beginning ---
 
-// The oldest unfinished handshake gives way to a new one: a real client's takes a fraction of a
-// second, those that are held open on purpose are the oldest. False: all are of DTLS.
-static bool make_room(struct worker *w)
+bool stream_tls_give_way(struct worker *w)
 {
-    if (w->handshakes < w->snapshot->conf->limits.tls_handshakes)
-        return true;
     struct stream *oldest = TAILQ_FIRST(&w->handshaking);
     if (oldest)
         stream_refuse(oldest, "the oldest of limits.tls_handshakes unfinished TLS handshakes");
     return oldest != NULL;
+}
+
+// The oldest unfinished handshake gives way to a new one: a real client's takes a fraction of a
+// second, those that are held open on purpose are the oldest.
+static bool make_room(struct worker *w)
+{
+    return w->handshakes < w->snapshot->conf->limits.tls_handshakes || stream_tls_give_way(w) ||
+           dtls_give_way(w);
 }
 
 bool stream_tls_start(struct stream *s)

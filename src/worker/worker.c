@@ -16,6 +16,7 @@ static void on_flush(evutil_socket_t fd, short what, void *arg)
 {
     struct worker *w = arg;
     io_flush(w->io);
+    dtls_flush(w);
 }
 
 // An event made active goes to the end of the queue of this turn: what is ready is drained before
@@ -32,6 +33,7 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
     int64_t now_ms = clock_ms();
     turn_server_sweep(w->turn, now_ms);
     streams_sweep(w, now_ms);
+    dtls_sweep(w, now_ms);
     migrate_sweep(w, now_ms);
     if (w->index == 0)
         ports_sweep(w->ports, now_ms);
@@ -193,12 +195,14 @@ void worker_free(struct worker *w)
         requests_cancel(w, NULL);
     if (w->turn)
         streams_close(w);
+    dtls_server_close(w);
     migrate_end(w);
     turn_server_free(w->turn);
     if (w->io) {
         io_flush(w->io);
         listeners_close(w);
     }
+    dtls_server_free(w);
     stores_close(w->stores);
     mailbox_free(w->mailbox);
     io_free(w->io);
