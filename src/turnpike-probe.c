@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "probe/probe.h"
+#include "probe/punch_code.h"
 #include "util/codec.h"
 #include "util/secret_input.h"
 
@@ -22,7 +23,8 @@ enum {
     CMD_STUN = 1,
     CMD_TURN = 2,
     CMD_NAT = 4,
-    CMD_ALL = 7,
+    CMD_PUNCH = 8,
+    CMD_ALL = 15,
 };
 
 static const struct command {
@@ -36,6 +38,8 @@ static const struct command {
     {"turn", "URI --user NAME", "everything that a call needs of a relay, step by step", CMD_TURN,
      1, 1, probe_turn},
     {"nat", "URI [URI]", "which kind of NAT this host is behind", CMD_NAT, 1, 2, probe_nat},
+    {"punch", "URI --user NAME [CODE]", "whether two hosts get through to each other", CMD_PUNCH, 1,
+     2, probe_punch},
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 
@@ -53,6 +57,8 @@ enum {
     OPT_INTERVAL,
     OPT_PEER,
     OPT_LIFETIME,
+    OPT_STUN,
+    OPT_WAIT,
 };
 
 static const struct opt {
@@ -61,23 +67,27 @@ static const struct opt {
     unsigned commands;           // CMD_
     const char *help;
 } opts[] = {
-    {OPT_USER, "user", "NAME", CMD_TURN, "the user of the TURN server"},
-    {OPT_PASSWORD_FILE, "password-file", "FILE", CMD_TURN,
+    {OPT_USER, "user", "NAME", CMD_TURN | CMD_PUNCH, "the user of the TURN server"},
+    {OPT_PASSWORD_FILE, "password-file", "FILE", CMD_TURN | CMD_PUNCH,
      "read the password from the first line of a file"},
-    {OPT_COUNT, "count", "N", CMD_STUN | CMD_TURN, "packets to send [stun 5, turn 50]"},
+    {OPT_COUNT, "count", "N", CMD_STUN | CMD_TURN | CMD_PUNCH,
+     "packets to send [stun, punch 5; turn 50]"},
     {OPT_SIZE, "size", "BYTES", CMD_TURN, "bytes in each, 12 to 1400 [160]"},
     {OPT_INTERVAL, "interval", "MS", CMD_STUN | CMD_TURN, "between two packets [20]"},
     {OPT_PEER, "peer", "KIND", CMD_TURN,
      "the other end: socket (of this host), relay (a second allocation), auto [auto]"},
     {OPT_LIFETIME, "lifetime", "SECONDS", CMD_NAT,
      "also how long a binding of the NAT lives, up to that; takes as long"},
+    {OPT_STUN, "stun", "ADDRESS:PORT", CMD_PUNCH,
+     "a STUN server by UDP [the TURN server's address, its port or 3478]"},
+    {OPT_WAIT, "wait", "SECONDS", CMD_PUNCH, "how long the first host waits for the second [300]"},
     {OPT_SOURCE, "source", "ADDRESS", CMD_ALL, "send from this address of this host"},
     {'4', NULL, NULL, CMD_ALL, "IPv4 only"},
     {'6', NULL, NULL, CMD_ALL, "IPv6 only"},
     {OPT_DNS, "dns", "ADDRESS", CMD_ALL, "ask this name server (IPv4, :PORT if it is not 53)"},
-    {OPT_CA, "ca", "FILE", CMD_STUN | CMD_TURN,
+    {OPT_CA, "ca", "FILE", CMD_STUN | CMD_TURN | CMD_PUNCH,
      "trust the certificates in this PEM file, instead of the host's"},
-    {OPT_INSECURE, "insecure", NULL, CMD_STUN | CMD_TURN,
+    {OPT_INSECURE, "insecure", NULL, CMD_STUN | CMD_TURN | CMD_PUNCH,
      "go on with a certificate that is not accepted"},
     {OPT_TIMEOUT, "timeout", "SECONDS", CMD_ALL, "how long to wait for each answer [5]"},
     {OPT_JSON, "json", NULL, CMD_ALL, "print JSON"},
@@ -132,7 +142,7 @@ static void print_help(const struct command *cmd)
     }
     printf("\nA URI is stun:HOST, stuns:HOST, turn:HOST or turns:HOST, then :PORT and\n"
            "?transport=udp or ?transport=tcp if need be, as in a browser's iceServers.\n");
-    if (!cmd || (cmd->bit & (CMD_TURN)))
+    if (!cmd || (cmd->bit & (CMD_TURN | CMD_PUNCH)))
         printf("The password is asked for, or read from --password-file, from the "
                "variable\n" PASSWORD_VARIABLE
                " or from standard input: never from the arguments.\n");
@@ -203,6 +213,7 @@ static int take_user(struct probe *p, const struct opt *o, const char *value)
 static int take_option(struct probe *p, const struct opt *o, const char *value,
                        const char **password_file)
 {
+    struct addr server;
     switch (o->id) {
     case '4':
         p->family = ADDR_IPV4;
@@ -233,6 +244,11 @@ static int take_option(struct probe *p, const struct opt *o, const char *value,
                                                       : bad_value(o, value, "0.1 to 300 seconds");
     case OPT_SOURCE:
         return addr_parse_ip(&p->source, value, 0) == 0 ? 0 : bad_value(o, value, "an IP address");
+    case OPT_STUN:
+        p->stun_server = value;
+        return addr_parse(&server, value) == 0 ? 0 : bad_value(o, value, "ADDRESS:PORT");
+    case OPT_WAIT:
+        return parse_number(&p->wait, value, 1, 3600) == 0 ? 0 : bad_value(o, value, "1 to 3600");
     case OPT_COUNT:
         return parse_number(&p->count, value, 1, 100000) == 0 ? 0
                                                               : bad_value(o, value, "1 to 100000");
@@ -302,6 +318,7 @@ static int take_udp_uri(const char *text, struct probe_uri *out)
 // What belongs together: words, URI, options of the command, user.
 static int check(struct probe *p, const struct command *cmd, const bool *given)
 {
+    struct punch_code code;
     char shown[128];
     int rc;
 
@@ -320,13 +337,16 @@ static int check(struct probe *p, const struct command *cmd, const bool *given)
         rc = take_udp_uri(p->words[1], &p->second);
     if (rc != 0)
         return rc;
-    if (cmd->bit & (CMD_TURN)) {
+    if (cmd->bit & (CMD_TURN | CMD_PUNCH)) {
         if (!p->uri.turn)
             return probe_usage("%s asks a TURN server: the URI begins with turn: or turns:",
                                cmd->name);
         if (!p->cred.user[0])
             return probe_usage("--user is missing: a TURN server relays for its users only");
     }
+    if (cmd->bit == CMD_PUNCH && p->word_count > 1 && punch_code_decode(&code, p->words[1]) < 0)
+        return probe_usage("%s: this is not a code that the first probe has printed",
+                           text_escape(shown, sizeof(shown), p->words[1], strlen(p->words[1])));
     if (!p->count)
         p->count = cmd->bit == CMD_TURN ? 50 : 5;
     return 0;
@@ -371,15 +391,16 @@ static int parse(struct probe *p, int argc, char **argv, const struct command **
         return 0;
     }
     if (optind == argc)
-        return probe_usage("a command is missing: stun, turn or nat; see turnpike-probe --help");
+        return probe_usage(
+            "a command is missing: stun, turn, nat or punch; see turnpike-probe --help");
     if (!found)
-        return probe_usage("%s: there is no such command; there are stun, turn and nat",
+        return probe_usage("%s: there is no such command; there are stun, turn, nat and punch",
                            text_escape(shown, sizeof(shown), argv[optind], strlen(argv[optind])));
     p->words = (const char *const *)&argv[optind + 1];
     p->word_count = argc - optind - 1;
     if ((rc = check(p, found, given)) != 0)
         return rc;
-    if ((found->bit & (CMD_TURN)) && (rc = read_password(p, password_file)) != 0)
+    if ((found->bit & (CMD_TURN | CMD_PUNCH)) && (rc = read_password(p, password_file)) != 0)
         return rc;
     *cmd = found;
     return 0;
@@ -387,7 +408,7 @@ static int parse(struct probe *p, int argc, char **argv, const struct command **
 
 int main(int argc, char **argv)
 {
-    struct probe p = {.timeout = 5000000, .size = 160, .interval_ms = 20};
+    struct probe p = {.timeout = 5000000, .size = 160, .interval_ms = 20, .wait = 300};
     const struct command *cmd = NULL;
     int rc = parse(&p, argc, argv, &cmd);
 

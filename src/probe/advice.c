@@ -299,6 +299,17 @@ const struct advice advice_both_symmetric = {
      "the settings of either NAT: \"endpoint-"
      "independent mapping\", \"full cone\", or not to randomize ports"},
 };
+const struct advice advice_one_symmetric = {
+    "A symmetric NAT gives every destination another port, which the other host cannot know; and "
+    "its "
+    "NAT lets in only packets from where it has sent to. A call between these hosts goes through "
+    "the "
+    "relay.",
+    {"that browsers get the TURN server in their iceServers",
+     "the settings of either NAT: \"endpoint-independent mapping\" of the one, \"full cone\" of "
+     "the "
+     "other"},
+};
 const struct advice advice_no_path = {
     "The two hosts met through the relay, and no packet got through directly. A call between them "
     "goes "

@@ -25,6 +25,7 @@ const char *errno_code(int err);
 const char *errno_text(int err);
 
 extern const struct advice advice_unsigned, advice_realm, advice_relay, advice_no_other_address,
-    advice_other_address, advice_both_symmetric, advice_no_path, advice_no_meeting;
+    advice_other_address, advice_both_symmetric, advice_one_symmetric, advice_no_path,
+    advice_no_meeting;
 
 #endif

@@ -303,8 +303,8 @@ static int run(struct nat *n, const struct probe_uri *second)
     if (!ok)
         return PROBE_FAILS;
     if (n->primary.other.family) {
+        find_filtering(n); // first: some NATs let in whatever host this one has ever sent to
         find_mapping(n);
-        find_filtering(n);
     } else if (second) {
         if (!find_mapping_by(n, second))
             return PROBE_FAILS;

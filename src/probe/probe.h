@@ -32,6 +32,8 @@ struct probe {
     unsigned interval_ms;
     enum peer_kind peer;
     unsigned lifetime;       // s, 0: not asked for
+    const char *stun_server; // "ADDRESS:PORT" that punch asks for its mapped address
+    unsigned wait;           // s that the first of two probes waits for the second
     struct report report;
 };
 
@@ -47,6 +49,7 @@ struct session {
 int probe_stun(struct probe *p);
 int probe_turn(struct probe *p);
 int probe_nat(struct probe *p);
+int probe_punch(struct probe *p);
 
 // "turnpike-probe: " and the text to standard error. Returns PROBE_USAGE.
 int probe_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
