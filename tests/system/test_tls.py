@@ -313,6 +313,44 @@ def test_slow_receiver():
             tap.check(c.refresh() > 0, "no Refresh after the jam")
 
 
+def test_peer_connections():
+    """RFC 6062 over TLS: megabytes each way unchanged, a receiver that stops, the end of the peer's side alone"""
+    authority = Authority()
+    block = os.urandom(1 << 20)
+    with serve(authority) as d:
+        for _ in range(4):  # so that the data connection comes to another worker too
+            c = d.client("tls")
+            c.allocate_tcp()
+            with socket.create_server(("127.0.0.1", 0)) as at:
+                at.settimeout(5 * tap.SLOW)
+                bound = c.data_connection(c.connect(client.name_of(at)))
+                tap.cleanup(bound.close)
+                peer = at.accept()[0]
+                tap.cleanup(peer.close)
+            peer.settimeout(10 * tap.SLOW)
+            sender = threading.Thread(target=lambda: bound.sock.sendall(block * 4))
+            sender.start()
+            got = b""
+            while len(got) < 4 << 20:
+                got += (chunk := peer.recv(1 << 20))
+                tap.check(chunk, "the peer's connection ended after %d bytes" % len(got))
+            sender.join()
+            tap.check(got == block * 4, "what came to the peer differs")
+            sender = threading.Thread(target=lambda: peer.sendall(block * 8))
+            sender.start()
+            time.sleep(0.3)  # the client does not read: the peer is stopped
+            tap.check(bound.recv_bytes(8 << 20) == block * 8, "what came to the client differs")
+            sender.join()
+            peer.sendall(b"the end")
+            peer.shutdown(socket.SHUT_WR)
+            tap.equal(bound.recv_bytes(), b"the end", "at the client")
+            bound.send_raw(b"not mine")
+            tap.equal(peer.recv(100), b"not mine", "at the peer whose side has ended")
+            bound.close()
+            tap.equal(peer.recv(100), b"", "the end at the peer")
+            c.close()
+
+
 def test_half_handshakes():
     """a handshake that is not finished in time ends, however slowly it goes on; the log says why; others are served"""
     authority = Authority()
