@@ -239,8 +239,9 @@ const struct conf_option conf_options[] = {
      "dropped, so that forged sources cannot use the server to flood others. 0: no limit.",
      CONF_UINT, AT(limits.unauthenticated_rate), .max = 1000000, .value = "100", .dev_value = "0"},
     {"limits.tcp_connections",
-     "TCP connections of one source (an IPv4 address, a /64 of IPv6) to each worker.", CONF_UINT,
-     AT(limits.tcp_connections), .min = 1, .max = 1000000, .value = "1024"},
+     "TCP and TLS connections of one source (an IPv4 address, a /64 of IPv6) to each worker. With "
+     "listen.proxy_protocol the source is the client, not the load balancer.",
+     CONF_UINT, AT(limits.tcp_connections), .min = 1, .max = 1000000, .value = "1024"},
     {"limits.tcp_idle", "Seconds until a TCP connection without an allocation is closed.",
      CONF_UINT, AT(limits.tcp_idle), .min = 1, .max = 86400, .value = "60"},
     {"limits.tcp_backlog",
@@ -249,10 +250,14 @@ const struct conf_option conf_options[] = {
 
     {"limits.peer_connections", "Connections to and from peers of one TCP allocation.", CONF_UINT,
      AT(limits.peer_connections), .min = 1, .max = 65536, .value = "64"},
-    {"limits.tls_handshakes", "Unfinished TLS and DTLS handshakes of each worker.", CONF_UINT,
-     AT(limits.tls_handshakes), .min = 1, .max = 1000000, .value = "1000"},
-    {"limits.tls_timeout", "Seconds until an unfinished handshake is given up.", CONF_UINT,
-     AT(limits.tls_timeout), .min = 1, .max = 3600, .value = "10"},
+    {"limits.tls_handshakes",
+     "Unfinished TLS and DTLS handshakes of each worker. When there are more, the oldest gives way "
+     "to the new one.",
+     CONF_UINT, AT(limits.tls_handshakes), .min = 1, .max = 1000000, .value = "1000"},
+    {"limits.tls_timeout",
+     "Seconds until an unfinished handshake is given up, and an unfinished header of the PROXY "
+     "protocol.",
+     CONF_UINT, AT(limits.tls_timeout), .min = 1, .max = 3600, .value = "10"},
     {"limits.dtls_sessions", "DTLS sessions of each worker.", CONF_UINT, AT(limits.dtls_sessions),
      .min = 1, .max = 10000000, .value = "100000"},
     {"limits.user_bps",

@@ -114,13 +114,24 @@ static void test_stream_refuses(void **state)
         assert_int_equal(stream_frame_len(&first[i], 1), -EPROTO);
 }
 
+static void first_byte_of_a_stream(void **state)
+{
+    for (int b = 0; b < 256; b++) {
+        enum demux_stream want = b <= 3                 ? DEMUX_STREAM_STUN
+                                 : b == 0x16            ? DEMUX_STREAM_TLS
+                                 : b >= 'A' && b <= 'Z' ? DEMUX_STREAM_HTTP
+                                                        : DEMUX_STREAM_UNKNOWN;
+        assert_int_equal(demux_stream_first_byte((uint8_t)b), want);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_length_past_the_datagram),
         cmocka_unit_test(test_channel_range),  cmocka_unit_test(test_demux),
         cmocka_unit_test(test_stream_channel), cmocka_unit_test(test_stream_stun),
-        cmocka_unit_test(test_stream_refuses),
+        cmocka_unit_test(test_stream_refuses), cmocka_unit_test(first_byte_of_a_stream),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
