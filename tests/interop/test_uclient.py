@@ -27,7 +27,7 @@ class Case:
         self.first = Daemon(alternate={"servers": ["%s:%d" % (host, self.daemon.port)]}) if redirect else None
         self.log = os.path.join(folder(), "log")
         peer_port = free_port()
-        if "-y" not in flags:
+        if not {"-y", "-T", "-P"} & set(flags):
             peer_log = os.path.join(folder(), "log")
             self.peer = Process([peer_program, "-L", peer_host, "-p", str(peer_port)], peer_log)
             time.sleep(0.2)
@@ -86,6 +86,23 @@ def test_client_to_client():
 def test_alternate():
     """ALTERNATE-SERVER: the tool goes from the first daemon to the second, over UDP and TCP"""
     run(Case("-c", redirect=True), Case("-t", "-c", redirect=True))
+
+
+def test_tcp_relay():
+    """TCP relays (-T, client to client): Connect and ConnectionAttempt; IPv6"""
+    run(Case("-T"), Case("-T", "-x", host="::1"))
+
+
+def test_tcp_relay_passive():
+    """TCP relays with peers that connect (-P): the tool does not count at the peers, so the daemon's bytes are looked at"""
+    case = Case("-P")
+    case.client.wait(55 * tap.SLOW)
+    ends = re.findall(r"TCP allocation deleted .* sent (\d+) bytes, received (\d+) bytes", case.daemon.read_log())
+    sent, received = (sum(int(n) for n in column) for column in zip(*ends))
+    tap.diag("uclient -P: %d allocations, sent %d bytes, received %d bytes" % (len(ends), sent, received))
+    tap.equal((sent, received), (PACKETS * len(ends) * 160,) * 2, "bytes that the daemon relayed")
+    tap.check(len(ends) >= CLIENTS // 2, "only %d allocations" % len(ends))
+    case.daemon.stop()
 
 
 def test_negative():

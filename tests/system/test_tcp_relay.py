@@ -5,6 +5,7 @@
 import hashlib
 import os
 import socket
+import ssl
 import struct
 import sys
 import threading
@@ -15,6 +16,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib
 import client
 import stun
 import tap
+from certs import Authority
 from daemon import add_user, Daemon, free_port, Redis
 
 MEGA = 1 << 20
@@ -43,9 +45,16 @@ def connect_peer(relayed, source=None):
     return peer
 
 
-def control(d, host=None, **kw):
+def serve_tls(**over):
+    """A daemon that takes both TCP and TLS."""
+    port = free_port()
+    listen = [{"transport": t, "address": "*", "port": port} for t in ("udp", "tcp+tls")]
+    return Daemon(port=port, listen=listen, tls=Authority().settings(), **over)
+
+
+def control(d, host=None, transport="tcp", **kw):
     """A client with a TCP allocation."""
-    c = d.client("tcp", host=host)
+    c = d.client(transport, host=host)
     c.allocate_tcp(**kw)
     return c
 
@@ -356,8 +365,8 @@ def test_ipv6():
             tap.equal(c.data_connection(c.attempt().id).recv_bytes(4), b"back", "at the client")
 
 
-def many_pairs(d, clients, each):
-    controls = [control(d) for _ in range(clients)]
+def many_pairs(d, clients, each, transport="tcp"):
+    controls = [control(d, transport=transport) for _ in range(clients)]
     pairs = [pair(c) for c in controls for _ in range(each)]
     for number, (bound, peer) in enumerate(pairs):
         bound.send_raw(b"up %d" % number)
@@ -368,7 +377,6 @@ def many_pairs(d, clients, each):
         tap.equal(bound.recv_bytes(len(down)), down, "at client %d" % number)
         bound.close()
         tap.equal(peer.recv(1), b"", "the end at peer %d" % number)
-    return controls
 
 
 def test_other_workers():
@@ -383,6 +391,62 @@ def test_store_that_takes_time():
     add_user(redis.uri, "user", "pass")
     with Daemon(workers=4, auth={"stores": [redis.uri], "users": [], "cache_ttl": 0}) as d:
         many_pairs(d, 2, 8)
+
+
+def test_tls():
+    """TLS: 10 MB each way, a receiver that stops, connections to other workers, and of TLS to a control on TCP"""
+    with serve_tls(workers=4) as d:
+        c = control(d, transport="tls")
+        bound, peer = pair(c)
+        before = d.rss()
+        for name, sender, receiver in (("client", bound.sock, peer), ("peer", peer, bound.sock)):
+            want = os.urandom(10 * MEGA)
+            feeder = threading.Thread(target=sender.sendall, args=(want,))
+            feeder.start()
+            feeder.join(0.3)
+            tap.diag("10 MB of the %s %s" % (name, "wait" if feeder.is_alive() else "have gone into buffers"))
+            tap.bounded(d.rss() - before, 2000, "a receiver that stops")
+            got = hashlib.sha256()
+            left = len(want)
+            while left:
+                chunk = receiver.recv(min(left, 1 << 16))
+                tap.check(chunk, "it ends after %d bytes" % (len(want) - left))
+                got.update(chunk)
+                left -= len(chunk)
+            feeder.join()
+            tap.equal(got.hexdigest(), hashlib.sha256(want).hexdigest(), "SHA-256 of what the %s sent" % name)
+        many_pairs(d, 3, 6, "tls")
+        # The control connection and the data connection need not be of one kind.
+        at = listener()
+        connection = c.connect(client.name_of(at))
+        plain = d.client("tcp")
+        tap.equal(plain.try_connection_bind(connection).cls, stun.SUCCESS, "by TCP for one made by TLS")
+        plain.send_raw(b"plain")
+        tap.equal(accept(at)[0].recv(5), b"plain", "at the peer")
+
+
+def test_tls_ends():
+    """TLS: the end of a peer is told by close_notify and the other direction goes on; a break is no such end"""
+    with serve_tls() as d:
+        c = control(d, transport="tls")
+        bound, peer = pair(c)
+        bound.sock.suppress_ragged_eofs = False
+        whole = os.urandom(MEGA)
+        feeder = threading.Thread(target=lambda: (peer.sendall(whole), peer.shutdown(socket.SHUT_WR)))
+        feeder.start()
+        tap.check(bound.recv_bytes() == whole, "not what was sent")
+        feeder.join()
+        bound.send_raw(b"still here")
+        bound.close()
+        tap.equal(read_all(peer), b"still here", "at the peer after it had ended its own")
+        bound, peer = pair(c)
+        bound.sock.suppress_ragged_eofs = False
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.close()
+        try:
+            tap.check(bound.sock.recv(1), "a break is told as an end")
+        except (ConnectionError, ssl.SSLError):
+            pass
 
 
 def test_relay_to_relay():

@@ -5,10 +5,12 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "net/host.h"
 #include "net/ports.h"
 
 #define MIN_PORT 41000
@@ -156,6 +158,47 @@ static void test_busy_port(void **state)
     ports_free(p);
 }
 
+// A port is one allocation's, whatever the protocol, and what another process listens on is passed
+// over. From the address of a socket that listens others connect.
+static void test_tcp(void **state)
+{
+    struct ports *p = new_ports(MIN_PORT + 310, MIN_PORT + 312);
+    struct addr a = loopback(), local[2];
+    struct udp_socket s, other;
+    int fd[2];
+    a.port = MIN_PORT + 311;
+    int stranger = host_listen(&a);
+    assert_true(stranger >= 0);
+    assert_int_equal(ports_open_tcp(p, ADDR_IPV4, &fd[0], &local[0]), 0);
+    assert_int_equal(ports_open_tcp(p, ADDR_IPV4, &fd[1], &local[1]), 0);
+    assert_int_not_equal(local[0].port, local[1].port);
+    assert_int_not_equal(local[0].port, a.port);
+    assert_int_not_equal(local[1].port, a.port);
+    // UDP may have the port of that process, but none of ours.
+    assert_int_equal(ports_open(p, ADDR_IPV4, false, &s), 0);
+    assert_int_equal(s.local.port, a.port);
+    assert_int_equal(ports_open(p, ADDR_IPV4, false, &other), -EADDRNOTAVAIL);
+    int connected = host_connect_from(&local[0], &local[1]);
+    assert_true(connected >= 0);
+    int accepted = accept(fd[1], NULL, NULL);
+    assert_true(accepted >= 0);
+    assert_int_equal(host_probe(&local[0], true), -EADDRINUSE);
+    close(accepted);
+    close(connected);
+    close(stranger);
+    give_back(p, &s);
+    for (int i = 0; i < 2; i++) {
+        close(fd[i]);
+        ports_release(p, &local[i]);
+    }
+    // Connections of theirs that are not quite over keep nobody from the port.
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(ports_open_tcp(p, ADDR_IPV4, &fd[i], &local[i]), 0);
+    for (int i = 0; i < 2; i++)
+        close(fd[i]);
+    ports_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -165,6 +208,7 @@ int main(void)
         cmocka_unit_test(test_reservation),
         cmocka_unit_test(test_reservations_of_one_user),
         cmocka_unit_test(test_busy_port),
+        cmocka_unit_test(test_tcp),
     };
     return cmocka_run_group_tests_name("ports", tests, NULL, NULL);
 }
