@@ -248,8 +248,10 @@ const struct conf_option conf_options[] = {
      "Bytes that are queued for a TCP client that does not read; beyond that data is dropped.",
      CONF_UINT, AT(limits.tcp_backlog), .min = 4096, .max = 1 << 30, .value = "262144"},
 
-    {"limits.peer_connections", "Connections to and from peers of one TCP allocation.", CONF_UINT,
-     AT(limits.peer_connections), .min = 1, .max = 65536, .value = "64"},
+    {"limits.peer_connections",
+     "Connections to and from peers of one TCP allocation, unfinished ones included. Beyond it a "
+     "client's Connect is refused (508), and what peers open is closed.",
+     CONF_UINT, AT(limits.peer_connections), .min = 1, .max = 65536, .value = "64"},
     {"limits.tls_handshakes",
      "Unfinished TLS and DTLS handshakes of each worker. When there are more, the oldest gives way "
      "to the new one.",

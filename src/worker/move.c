@@ -27,6 +27,8 @@ void stream_move(struct stream *s, unsigned to, const struct turn_input *in,
     s->move = m;
     // What was asked behind it and has not been answered will not be.
     requests_cancel(s->worker, &s->sink);
+    migrate_cancel(s->worker, &s->sink);
+    turn_server_leave(s->worker->turn, &s->tuple);
     stream_pause(s);
     // Not from within the handling of its input.
     event_active(&s->readable, EV_READ, 0);

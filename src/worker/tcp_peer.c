@@ -26,8 +26,10 @@ struct tcp_peer {
     bool ended;        // the peer sends no more
     bool finished;     // the client knows
     bool client_ended; // the client sends no more
+    bool limited;      // neither side is read for a while: a bandwidth limit
     bool broken;       // of either side: the other one is to learn that this was no orderly end
     struct event readable, writable;
+    struct event resume;      // ends limited
     struct evbuffer *backlog; // what the peer has not taken; NULL: nothing
 };
 
@@ -55,6 +57,7 @@ static void peer_free(struct tcp_peer *p)
 {
     event_del(&p->readable);
     event_del(&p->writable);
+    event_del(&p->resume);
     if (p->broken)
         reset_on_close(p->fd);
     close(p->fd);
@@ -79,6 +82,22 @@ void tcp_peer_close(void *arg, struct turn_connection *c)
     peer_free(p);
 }
 
+// --- bandwidth ---
+
+// Bytes have been read from either side: the limits may want a pause.
+static void charge(struct tcp_peer *p, size_t len)
+{
+    struct turn_allocation *a = p->connection->allocation;
+    size_t bytes = len < BANDWIDTH_BURST_BYTES ? len : BANDWIDTH_BURST_BYTES;
+    int64_t ms = a->limited ? turn_bandwidth_charge(p->worker->turn, a, bytes, clock_ms()) : 0;
+    const struct timeval pause = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+    if (ms <= 0 || event_add(&p->resume, &pause))
+        return;
+    p->limited = true;
+    event_del(&p->readable);
+    stream_pause(p->stream);
+}
+
 // --- from the peer to the client ---
 
 // The client has taken all: goes on with the peer, or passes its end on.
@@ -86,7 +105,7 @@ static void serve_client(struct tcp_peer *p)
 {
     int err = 0;
     if (!p->ended)
-        err = event_add(&p->readable, NULL) ? -ENOMEM : 0;
+        err = !p->limited && event_add(&p->readable, NULL) ? -ENOMEM : 0;
     else if (!p->finished)
         err = stream_finish(p->stream);
     if (err == -EAGAIN)
@@ -111,6 +130,7 @@ static void on_peer_readable(evutil_socket_t fd, short what, void *arg)
     io_counters(io)->reads++;
     if (got > 0) {
         p->connection->allocation->received_bytes += (uint64_t)got;
+        charge(p, (size_t)got);
         left = stream_write(p->stream, data, (size_t)got);
     }
     io_unclaim(io, 1);
@@ -138,7 +158,8 @@ void tcp_relay_client_drained(struct stream *s)
 static void serve_peer(struct tcp_peer *p)
 {
     if (!p->client_ended) {
-        stream_resume(p->stream);
+        if (!p->limited)
+            stream_resume(p->stream);
         return;
     }
     shutdown(p->fd, SHUT_WR);
@@ -162,6 +183,7 @@ void tcp_relay_from_client(struct stream *s, const uint8_t *data, size_t len)
     if (!len)
         return;
     p->connection->allocation->sent_bytes += len;
+    charge(p, len);
     ssize_t sent = send(p->fd, data, len, MSG_NOSIGNAL);
     io_counters(p->worker->io)->writes++;
     if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
@@ -236,6 +258,21 @@ static void on_peer_writable(evutil_socket_t fd, short what, void *arg)
     serve_peer(p);
 }
 
+static void on_resume(evutil_socket_t fd, short what, void *arg)
+{
+    struct tcp_peer *p = arg;
+    int left = stream_waits(p->stream);
+    p->limited = false;
+    if (left < 0) {
+        break_off(p);
+        return;
+    }
+    if (!p->backlog && !p->client_ended)
+        serve_peer(p);
+    if (!left && !p->ended)
+        serve_client(p);
+}
+
 void tcp_relay_client_closed(struct stream *s)
 {
     struct tcp_peer *p = s->data;
@@ -258,6 +295,7 @@ static struct tcp_peer *peer_new(struct worker *w, int fd)
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     event_assign(&p->readable, w->base, fd, EV_READ | EV_PERSIST, on_peer_readable, p);
     event_assign(&p->writable, w->base, fd, EV_WRITE | EV_PERSIST, on_peer_writable, p);
+    event_assign(&p->resume, w->base, -1, 0, on_resume, p);
     return p;
 }
 
@@ -306,6 +344,8 @@ void tcp_relay_bind(struct stream *s, struct turn_connection *c)
     // No answer may come between the bytes of the peer: the one to ConnectionBind goes now, and
     // what was asked with it will not be answered.
     requests_cancel(p->worker, &s->sink);
+    migrate_cancel(p->worker, &s->sink);
+    turn_server_leave(p->worker->turn, &s->tuple);
     io_sink_retire(p->worker->io, &s->sink);
     if (s->failed)
         return;

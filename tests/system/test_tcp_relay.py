@@ -449,6 +449,21 @@ def test_tls_ends():
             pass
 
 
+def test_bandwidth():
+    """limits.user_bps slows connections down and loses nothing, in both directions"""
+    with Daemon(limits={"unauthenticated_rate": 0, "user_bps": 16000000}) as d:
+        c = control(d)
+        bound, peer = pair(c)
+        for name, sender, receiver in (("client", bound.sock, peer), ("peer", peer, bound.sock)):
+            began = time.monotonic()
+            thread, want, got = transfer(sender.sendall, receiver.recv, MEGA)
+            thread.join()
+            took = time.monotonic() - began
+            tap.equal(got.hexdigest(), want.hexdigest(), "SHA-256 of what the %s sent" % name)
+            tap.diag("1 MiB of the %s at 2 MB/s: %.2f s" % (name, took))
+            tap.check(took > 0.15, "1 MiB took %.2f s" % took)  # 0.52 s, less the burst
+
+
 def test_relay_to_relay():
     """two clients of the server reach each other by their relayed addresses"""
     with Daemon() as d:
