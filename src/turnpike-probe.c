@@ -10,14 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "probe/probe.h"
 #include "probe/punch_code.h"
 #include "util/codec.h"
-#include "util/secret_input.h"
-
-#define PASSWORD_VARIABLE "TURNPIKE_PASSWORD"
 
 enum {
     CMD_STUN = 1,
@@ -144,7 +140,7 @@ static void print_help(const struct command *cmd)
            "?transport=udp or ?transport=tcp if need be, as in a browser's iceServers.\n");
     if (!cmd || (cmd->bit & (CMD_TURN | CMD_PUNCH)))
         printf("The password is asked for, or read from --password-file, from the "
-               "variable\n" PASSWORD_VARIABLE
+               "variable\n" PROBE_PASSWORD_VARIABLE
                " or from standard input: never from the arguments.\n");
     printf("\nExit status: 0 it works, 1 it does not, 2 a mistake in the arguments.\n"
            "See turnpike-probe(1).\n");
@@ -259,30 +255,9 @@ static int take_option(struct probe *p, const struct opt *o, const char *value,
                    ? 0
                    : bad_value(o, value, "0 to 10000");
     default:
-        return parse_number(&p->lifetime, value, 10, 7200) == 0 ? 0
-                                                                : bad_value(o, value, "10 to 7200");
+        return parse_number(&p->lifetime, value, 2, 7200) == 0 ? 0
+                                                               : bad_value(o, value, "2 to 7200");
     }
-}
-
-static int read_password(struct probe *p, const char *file)
-{
-    struct secret_input in = {
-        .what = "password", .buf = p->cred.password, .cap = sizeof(p->cred.password)};
-    const char *variable = getenv(PASSWORD_VARIABLE);
-    char question[REPORT_TEXT], name[REPORT_TEXT / 2];
-
-    if (!file && variable) {
-        if (!*variable || strlen(variable) >= sizeof(p->cred.password))
-            return probe_usage(PASSWORD_VARIABLE " is empty or too long");
-        strcpy(p->cred.password, variable);
-        return 0;
-    }
-    snprintf(question, sizeof(question), "Password of %s",
-             text_escape(name, sizeof(name), p->cred.user, strlen(p->cred.user)));
-    int rc = file                   ? secret_read_file(&in, file)
-             : isatty(STDIN_FILENO) ? secret_prompt(&in, question)
-                                    : secret_read_stdin(&in);
-    return rc == 0 ? 0 : probe_usage("%s", in.why);
 }
 
 static const struct command *find_command(const char *name)
@@ -400,8 +375,10 @@ static int parse(struct probe *p, int argc, char **argv, const struct command **
     p->word_count = argc - optind - 1;
     if ((rc = check(p, found, given)) != 0)
         return rc;
-    if ((found->bit & (CMD_TURN | CMD_PUNCH)) && (rc = read_password(p, password_file)) != 0)
-        return rc;
+    if (found->bit & (CMD_TURN | CMD_PUNCH)) {
+        if ((rc = probe_read_password(p, password_file)) != 0)
+            return rc;
+    }
     *cmd = found;
     return 0;
 }

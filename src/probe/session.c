@@ -173,7 +173,7 @@ static void show_tls(struct probe *p, const struct tls_facts *f)
         step_note(r, "expired %ld days ago", -f->days_left);
     else
         step_note(r, "valid for %ld more days", f->days_left);
-    step_note(r, "%s", f->verified ? "trusted" : f->verdict);
+    step_note(r, "%s%s", f->verified ? "trusted" : "not trusted: ", f->verified ? "" : f->verdict);
     step_fact_text(r, "version", f->version);
     step_fact_text(r, "cipher", f->cipher);
     step_fact(r, "alpn", f->alpn[0] ? json_string(f->alpn) : json_null());

@@ -17,6 +17,7 @@ import daemon
 import dns
 import stun
 import tap
+from certs import Authority
 from daemon import Daemon
 from tap import SLOW
 
@@ -346,19 +347,16 @@ class Coturn:
         program = daemon.need("turnserver")
         self.folder = daemon.folder()
         self.port, self.tls_port = daemon.free_port(), daemon.free_port()
-        self.certificate = os.path.join(self.folder, "cert.pem")
-        key = os.path.join(self.folder, "key.pem")
-        subprocess.run([daemon.need("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-                        "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
-                        "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key, "-out", self.certificate],
-                       check=True, capture_output=True)
+        authority = Authority()
+        self.ca = authority.pem
+        certificate, key = authority.issue(ips=["127.0.0.1"])
         log = os.path.join(self.folder, "log")
         tap.on_failure(lambda: "log of turnserver:\n" + daemon.tail(log))
         self.process = daemon.Process(
             [program, "-n", "-L", "127.0.0.1", "-L", "127.0.0.2", "-E", "127.0.0.1", "-p", str(self.port),
              "--alt-listening-port=%d" % daemon.free_port(), "--tls-listening-port=%d" % self.tls_port,
              "--alt-tls-listening-port=%d" % daemon.free_port(), "--allow-loopback-peers", "--lt-cred-mech",
-             "-u", "user:pass", "-r", daemon.REALM, "--cert", self.certificate, "--pkey", key, "--no-cli",
+             "-u", "user:pass", "-r", daemon.REALM, "--cert", certificate, "--pkey", key, "--no-cli",
              "--userdb", os.path.join(self.folder, "turndb"), "--log-file=stdout", "--simple-log",
              "--pidfile", os.path.join(self.folder, "pid")], log, cwd=self.folder)
         end = time.monotonic() + 20
@@ -376,22 +374,85 @@ def test_coturn():
                        ("turn:127.0.0.1:%d?transport=tcp" % server.port, TURN_STEPS),
                        ("turns:127.0.0.1:%d" % server.tls_port, tls),
                        ("turns:localhost:%d?transport=udp" % server.tls_port, dtls)):
-        report = turn(uri, "-4", "--ca", server.certificate)
+        report = turn(uri, "-4", "--ca", server.ca)
         check_turn(report, steps)
-        facts = report["by_step"].get("tls") or report["by_step"].get("dtls")
-        if facts:
-            tap.check(facts["verified"] and facts["alpn"] == "stun.turn" and facts["days_left"] in (1, 2),
-                      "facts %r" % facts)
-            tap.equal(facts["names"], "localhost, 127.0.0.1", "names")
-    uri = "turns:127.0.0.1:%d" % server.tls_port
-    found = failure("turn", uri, "--user", "user", step="tls", failure_code="tls-certificate")
-    tap.check("self" in found["text"] and "--ca" in " ".join(found["check"]), "failure %r" % found)
-    turn(uri, "--insecure")
-    failure("turn", "turns:127.0.0.2:%d" % server.tls_port, "--user", "user", "--ca", server.certificate, step="tls",
-            failure_code="tls-certificate")  # the certificate names another address
+        check_tls(report, "localhost, turn.example.org, 127.0.0.1")
     report = json("nat", "stun:127.0.0.1:%d" % server.port)
     tap.equal((report["type"], report["mapping"], report["filtering"]),
               ("open internet", "none", "endpoint-independent"), "nat")
+
+
+def check_tls(report, names):
+    facts = report["by_step"].get("tls") or report["by_step"].get("dtls")
+    if facts:
+        tap.check(facts["verified"] and facts["alpn"] == "stun.turn" and facts["days_left"] in (29, 30), "facts %r" % facts)
+        tap.equal(facts["names"], names, "names")
+
+
+def secure_daemon(authority, certificate=None):
+    """A daemon with everything on one port, and TLS and DTLS alone on another; gives it and that port."""
+    port, only = daemon.free_port(), daemon.free_port()
+    listen = [{"transport": t, "address": "*", "port": p} for t, p in
+              (("udp+dtls", port), ("tcp+tls", port), ("tls", only), ("dtls", only))]
+    return Daemon(port=port, listen=listen, tls=authority.settings(certificate)), only
+
+
+def test_tls():
+    """turn and stun by TLS and DTLS, on ports of their own and on one port for everything"""
+    authority = Authority()
+    d, only = secure_daemon(authority)
+    for transport, step, version in (("tcp", "tls", "TLSv1.3"), ("udp", "dtls", "DTLSv1.2")):
+        for port in (d.port, only):
+            report = turn("turns:127.0.0.1:%d?transport=%s" % (port, transport), "--ca", authority.pem)
+            check_turn(report, TURN_STEPS[:2] + [step] + TURN_STEPS[2:])
+            check_tls(report, "localhost, turn.example.org, 127.0.0.1, ::1")
+            tap.equal(report["by_step"][step]["version"], version, "version")
+        report = json("stun", "stuns:[::1]:%d?transport=%s" % (only, transport), "--ca", authority.pem, "--interval", "1")
+        tap.equal(report["by_step"][step]["alpn"], "stun.nat-discovery", "ALPN")
+        check_turn(turn("turns:127.0.0.1:%d?transport=%s" % (only, transport), "--ca", authority.pem, "--peer", "relay"),
+                   TURN_STEPS[:2] + [step] + TURN_STEPS[2:])
+    check_turn(turn("turn:127.0.0.1:%d?transport=tcp" % d.port))
+
+
+def test_certificates():
+    """a certificate of an unknown authority, for another name, that has expired; --insecure"""
+    authority = Authority()
+    d, _ = secure_daemon(authority)
+    for transport, step in (("tcp", "tls"), ("udp", "dtls")):
+        uri = "turns:127.0.0.1:%d?transport=%s" % (d.port, transport)
+        found = failure("turn", uri, "--user", "user", step=step, failure_code="tls-certificate")
+        tap.check("--ca" in " ".join(found["check"]), "advice %r" % found)
+        report = turn(uri, "--insecure")
+        tap.equal(report["by_step"][step]["verified"], False, "verified")
+        other = "turns:127.0.0.2:%d?transport=%s" % (d.port, transport)
+        found = failure("turn", other, "--user", "user", "--ca", authority.pem, step=step, failure_code="tls-certificate")
+        tap.check("mismatch" in found["text"], "text %r" % found)
+    failure("turn", uri, "--user", "user", "--ca", "/nonexistent", step="dtls", failure_code="ca-file")
+    d, _ = secure_daemon(authority, authority.issue("old", days=-1))
+    found = failure("turn", "turns:127.0.0.1:%d" % d.port, "--user", "user", "--ca", authority.pem, step="tls",
+                    failure_code="tls-certificate")
+    tap.check("expired" in found["text"], "text %r" % found)
+
+
+def test_nat():
+    """nat: by turnpiked on two addresses by two ports"""
+    ports = daemon.free_port(), daemon.free_port()
+    Daemon(port=ports[0], server="127.0.0.1", relay={"addresses": ["127.0.0.1"]},
+           listen=[{"transport": "udp", "address": a, "port": p} for a in ("127.0.0.1", "127.0.0.2") for p in ports])
+    report = json("nat", "stun:127.0.0.1:%d" % ports[0], "--lifetime", "2", "--timeout", "2")
+    tap.equal((report["type"], report["mapping"], report["filtering"]),
+              ("open internet", "none", "endpoint-independent"), "nat")
+    tap.equal(report["by_step"]["binding"]["other_address"], "127.0.0.2:%d" % ports[1], "other address")
+    lifetime = report["by_step"]["lifetime"]
+    tap.equal((lifetime["alive_s"], lifetime["dead_s"]), (2, None), "lifetime")
+
+
+def test_plain_to_tls_port():
+    """plain TURN to a port that speaks TLS says so"""
+    _, only = secure_daemon(Authority())
+    found = failure("turn", "turn:127.0.0.1:%d?transport=tcp" % only, "--user", "user", step="challenge",
+                    failure_code="closed")
+    tap.check("turns: speaks TLS" in " ".join(found["check"]), "advice %r" % found)
 
 
 def test_tls_to_plain_port():

@@ -56,10 +56,17 @@ def coturn(ns):
     return port
 
 
-def test_nat_types():
-    """nat: tells the kinds of NAT apart, by a server with two addresses"""
+def turnpiked(ns):
+    """The daemon with two addresses; gives its port."""
+    listen = [{"transport": "udp", "address": a, "port": p} for a in (SERVER, OTHER) for p in (3478, 3479)]
+    Daemon(netns=ns, server=SERVER, port=3478, listen=listen, relay={"addresses": [SERVER]})
+    return 3478
+
+
+def nat_types(server):
+    """Asks that server from behind every kind of NAT."""
     net = nat.Internet()
-    port = coturn(net.host(SERVER, OTHER))
+    port = server(net.host(SERVER, OTHER))
     hosts = [
         (net.host("203.0.113.21"), "open internet", "none", "endpoint-independent"),
         (net.host("203.0.113.22", firewall=True), "symmetric firewall", "none", "address- and port-dependent"),
@@ -74,6 +81,16 @@ def test_nat_types():
     for process, (_, *want) in zip(running, hosts):
         report = finish(process, WORKS)
         tap.equal([report["type"], report["mapping"], report["filtering"]], want, "nat")
+
+
+def test_nat_types():
+    """nat: tells the kinds of NAT apart, by turnpiked on two addresses"""
+    nat_types(turnpiked)
+
+
+def test_nat_types_by_coturn():
+    """nat: tells the kinds of NAT apart, by coturn on two addresses"""
+    nat_types(coturn)
 
 
 def test_udp_blocked():
