@@ -10,6 +10,7 @@ import ssl
 import struct
 import time
 
+import dtls
 import stun
 from tap import SLOW
 
@@ -75,18 +76,19 @@ class Client:
 
     modern: uses SHA-256 password algorithm and integrity where the server offers them, and with anonymous the USERHASH.
     inside: a context manager (a namespace's `inside`) in which the socket is made.
-    transport: "udp", "tcp" or "tls"; for the last context is an ssl.SSLContext (none: any certificate will do) and name
-    what the server is called there (none: its address), session one to resume.
+    transport: "udp", "tcp", "tls" or "dtls". For TLS context is an ssl.SSLContext (none: any certificate will do) and name
+    what the server is called there (none: its address), session one to resume. For DTLS options are those of DtlsSocket.
     preface: bytes that go before everything else on a stream, also before TLS.
     """
 
     used = set()  # local addresses of all clients so far
 
     def __init__(self, server, transport="udp", source=None, user="user", password="pass", modern=False,
-                 anonymous=False, inside=None, timeout=5.0, context=None, name=None, session=None, preface=b""):
+                 anonymous=False, inside=None, timeout=5.0, context=None, name=None, session=None, preface=b"",
+                 options=None):
         self.server = server
         self.transport = transport
-        self.stream = transport != "udp"
+        self.stream = transport in ("tcp", "tls")
         self.user, self.password = user, password
         self.modern, self.anonymous = modern, anonymous
         self.timeout = timeout * SLOW
@@ -108,6 +110,8 @@ class Client:
             self.sock.sendall(preface)
         if transport == "tls":
             self._wrap(context, name, session)
+        elif transport == "dtls":
+            self.sock = dtls.DtlsSocket(self.sock, self.timeout, **(options or {}))
 
     def _wrap(self, context, name, session):
         if not context:
@@ -198,7 +202,7 @@ class Client:
             except (ConnectionError, ssl.SSLError):
                 self.closed = True
                 return None
-            if not self.stream:
+            if not self.stream and (data or self.transport == "udp"):
                 return data
             if not data:
                 self.closed = True
