@@ -24,10 +24,9 @@ LEGS = [(family, relay) for family in HOSTS for relay in HOSTS]
 
 def daemon(**over):
     """All transports on one port number."""
-    made = certs.make()
     port = free_port()
     listen = [{"transport": t, "address": "*", "port": port} for t in ("udp+dtls", "tcp+tls")]
-    return Daemon(port=port, listen=listen, tls={"certificate": made.cert, "key": made.key}, **over)
+    return Daemon(port=port, listen=listen, tls=certs.Authority().settings(), **over)
 
 
 def uclient(d, transport, family, relay, *flags):
