@@ -10,9 +10,9 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 
 import client
-import stun
 import tap
-from daemon import Daemon, add_user, config_text, folder, settings
+from certs import Authority
+from daemon import Daemon, add_user, config_text, folder, free_port, settings
 
 RATE = 800000  # bits/s
 BURST = 65536  # bytes; more than 250 ms of RATE
@@ -81,22 +81,25 @@ def within(flows, got, took, rate=RATE, burst=BURST):
 
 
 def test_user_limit():
-    """limits.user_bps: up, down and both, on UDP and TCP; what is over is dropped and told in the log"""
-    with Daemon(limits={"user_bps": RATE}) as d:
-        began = time.monotonic()
-        users = [("user", "pass"), ("other", "word")]
-        for transport, (user, password) in zip(("udp", "tcp"), users):
-            f = Flow(d, transport, user=user, password=password)
-            for up, down in ((4, 0), (0, 4), (3, 3)):
+    """limits.user_bps: up, down and both, on every transport; what is over is dropped and told in the log"""
+    transports = ("udp", "tcp", "tls", "dtls")
+    port = free_port()
+    listen = [{"transport": t, "address": "*", "port": port} for t in ("udp+dtls", "tcp+tls")]
+    users = [{"name": t, "password": "pass"} for t in transports]
+    began = time.monotonic()
+    with Daemon(port=port, listen=listen, tls=Authority().settings(), auth={"users": users}, limits={"user_bps": RATE}) as d:
+        for transport in transports:
+            f = Flow(d, transport, user=transport)
+            for up, down in ((4, 0), (0, 4), (3, 3)) if transport == "udp" else ((3, 3),):
                 got, took = pump([f], up, down, 1.0)
                 within([f], got, took)
                 tap.check(up or not f.up, "up %d" % f.up)
                 tap.check(down or not f.down, "down %d" % f.down)
-            d.wait_log("user %s is limited to %d bits/s" % (user, RATE))
+            d.wait_log("user %s is limited to %d bits/s" % (transport, RATE))
             f.c.refresh(0)
         d.wait_log("over the bandwidth limit")
         lines = d.read_log().count("is limited to")
-        tap.check(2 <= lines <= 2 + 2 * (time.monotonic() - began) / 10, "%d lines in the log" % lines)
+        tap.check(4 <= lines <= 4 + 4 * (time.monotonic() - began) / 10, "%d lines in the log" % lines)
 
 
 def test_user_limit_across_workers():

@@ -13,7 +13,8 @@ import client
 import netns
 import stun
 import tap
-from daemon import Daemon
+from certs import Authority
+from daemon import Daemon, free_port
 
 UNREACHABLE, TIME_EXCEEDED, SOURCE_QUENCH, PARAMETER = 3, 11, 4, 12
 DF = [(stun.DONT_FRAGMENT, b"")]
@@ -51,6 +52,13 @@ def forge(sock, kind, code, relayed, peer, data=0):
     sock.sendto(message, (relayed[0], 0))
 
 
+def secure():
+    """A daemon with every transport on one port."""
+    port = free_port()
+    listen = [{"transport": t, "address": "*", "port": port} for t in ("udp+dtls", "tcp+tls")]
+    return Daemon(port=port, listen=listen, tls=Authority().settings())
+
+
 def cpu_seconds(pid):
     with open("/proc/%d/stat" % pid, encoding="ascii") as f:
         fields = f.read().rsplit(")", 1)[1].split()
@@ -58,9 +66,9 @@ def cpu_seconds(pid):
 
 
 def test_port_unreachable():
-    """a peer's closed port: a Data indication with its address and ICMP, by Send and by channel, on UDP, TCP, both families"""
-    with Daemon() as d:
-        for transport in ("udp", "tcp"):
+    """a peer's closed port: a Data indication with its address and ICMP, by Send and by channel, on every transport, both families"""
+    with secure() as d:
+        for transport in ("udp", "tcp", "tls", "dtls"):
             for family, host, want in ((stun.IPV4, "127.0.0.2", (3, 3, 0)), (stun.IPV6, "::1", (1, 4, 0))):
                 with d.client(transport) as c:
                     c.allocate(family=family)
