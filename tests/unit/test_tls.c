@@ -13,9 +13,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "net/tls.h"
+#include "net/tls_socket.h"
 
 static char folder[] = "/tmp/turnpike-tls-XXXXXX";
 static char paths[16][96];
@@ -391,6 +393,110 @@ static void client_certificates(void **state)
     tls_context_free(t);
 }
 
+// --- sockets ---
+
+struct connection {
+    struct ends ends;
+    struct tls_socket socket; // of the server
+    int client_fd;
+};
+
+// After a handshake over a pair of sockets with small buffers.
+static void connect_pair(struct connection *c, const struct tls_context *t)
+{
+    int fds[2], size = 4096, ok = 0;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+    setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+    *c = (struct connection){.socket.fd = fds[0], .client_fd = fds[1]};
+    c->ends.server = tls_context_stream(t);
+    c->ends.client_ctx = SSL_CTX_new(TLS_client_method());
+    c->ends.client = SSL_new(c->ends.client_ctx);
+    SSL_set_connect_state(c->ends.client);
+    SSL_set_fd(c->ends.client, fds[1]);
+    assert_int_equal(tls_socket_attach(&c->socket, c->ends.server), 0);
+    for (int i = 0; i < 20 && ok != 2; i++) {
+        ok = SSL_do_handshake(c->ends.client) == 1;
+        ok += SSL_do_handshake(c->ends.server) == 1;
+        tls_socket_flush(&c->socket);
+    }
+    assert_int_equal(ok, 2);
+}
+
+static void disconnect(struct connection *c)
+{
+    end(&c->ends);
+    tls_socket_release(&c->socket);
+    close(c->socket.fd);
+    if (c->client_fd >= 0)
+        close(c->client_fd);
+}
+
+static void write_record(struct connection *c, int number)
+{
+    uint8_t data[1000];
+    memset(data, number, sizeof data);
+    assert_int_equal(SSL_write(c->ends.server, data, sizeof data), sizeof data);
+}
+
+static void records_leave_together(void **state)
+{
+    struct tls_config config = sound();
+    struct tls_context *t = make(&config);
+    struct connection c;
+    uint8_t data[2000];
+    connect_pair(&c, t);
+    c.socket.writes = 0;
+    for (int i = 0; i < 3; i++)
+        write_record(&c, i);
+    assert_int_equal(c.socket.writes, 0);
+    assert_int_equal(tls_socket_flush(&c.socket), 0);
+    assert_int_equal(c.socket.writes, 1);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(SSL_read(c.ends.client, data, sizeof data), 1000);
+        assert_int_equal(data[0], i);
+    }
+    assert_int_equal(tls_socket_flush(&c.socket), 0);
+    disconnect(&c);
+    tls_context_free(t);
+}
+
+// What a full socket does not take is sent later, in order and once.
+static void full_socket(void **state)
+{
+    struct tls_config config = sound();
+    struct tls_context *t = make(&config);
+    struct connection c;
+    uint8_t data[2000];
+    int err = 0, sent = 0;
+    connect_pair(&c, t);
+    while (!err && sent < 200) {
+        write_record(&c, sent++);
+        err = tls_socket_flush(&c.socket);
+    }
+    assert_int_equal(err, -EAGAIN);
+    while (!tls_socket_full())
+        write_record(&c, sent++);
+    assert_int_equal(tls_socket_flush(&c.socket), -EAGAIN);
+    for (int i = 0; i < sent; i++) {
+        int got;
+        while ((got = SSL_read(c.ends.client, data, sizeof data)) < 0) {
+            assert_int_equal(SSL_get_error(c.ends.client, got), SSL_ERROR_WANT_READ);
+            err = tls_socket_flush(&c.socket);
+            assert_true(err == 0 || err == -EAGAIN);
+        }
+        assert_int_equal(got, 1000);
+        assert_int_equal(data[999], (uint8_t)i);
+    }
+    assert_int_equal(tls_socket_flush(&c.socket), 0);
+    assert_null(c.socket.unsent);
+    close(c.client_fd);
+    c.client_fd = -1;
+    write_record(&c, 0);
+    assert_int_equal(tls_socket_flush(&c.socket), -EPIPE);
+    disconnect(&c);
+    tls_context_free(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -404,6 +510,8 @@ int main(void)
         cmocka_unit_test(application_protocols),
         cmocka_unit_test(versions_and_ciphers),
         cmocka_unit_test(client_certificates),
+        cmocka_unit_test(records_leave_together),
+        cmocka_unit_test(full_socket),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
