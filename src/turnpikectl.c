@@ -14,9 +14,10 @@
 #include "ctl/ctl.h"
 
 static const struct ctl_command *const commands[] = {
-    &ctl_user_add,     &ctl_user_passwd,   &ctl_user_show,   &ctl_user_list,
-    &ctl_user_disable, &ctl_user_enable,   &ctl_user_delete, &ctl_secret_add,
-    &ctl_secret_list,  &ctl_secret_retire, &ctl_ice_servers,
+    &ctl_user_add,      &ctl_user_passwd,    &ctl_user_show,        &ctl_user_list,
+    &ctl_user_set,      &ctl_user_disable,   &ctl_user_enable,      &ctl_user_delete,
+    &ctl_secret_add,    &ctl_secret_list,    &ctl_secret_retire,    &ctl_ice_servers,
+    &ctl_token_key_add, &ctl_token_key_list, &ctl_token_key_retire, &ctl_token,
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 
@@ -38,6 +39,9 @@ static const struct ctl_option options[] = {
      "allocations at a time; 0: the server's limit [0]"},
     {"max-bps", "N", CTL_OPT_MAX_BPS,
      "bits per second, as 2000000 or 2M; 0: the server's limit [0]"},
+    {"kid", "ID", CTL_OPT_KID, "the id of the key"},
+    {"algorithm", "NAME", CTL_OPT_ALGORITHM, "A256GCM or A128GCM [A256GCM]"},
+    {"server", "NAME", CTL_OPT_SERVER, "the server's name [tokens.server of the configuration]"},
     {"generate", NULL, CTL_OPT_GENERATE, "make one up, and print it this once"},
     {"password-file", "FILE", CTL_OPT_PASSWORD_FILE,
      "read the password from the first line of a file"},
@@ -135,6 +139,16 @@ static int take_option(struct ctl *c, const struct ctl_option *o, const char *va
         if (ctl_parse_number(&c->max_bps, value, INT64_MAX) < 0)
             return bad_option(o->name, value, "numbers, with k, M or G behind them");
         break;
+    case CTL_OPT_KID:
+        c->kid = value;
+        break;
+    case CTL_OPT_ALGORITHM:
+        if (token_algorithm_parse(&c->algorithm, value) < 0)
+            return bad_option(o->name, value, "A256GCM and A128GCM");
+        break;
+    case CTL_OPT_SERVER:
+        c->server = value;
+        break;
     case CTL_OPT_TTL:
         if (ctl_parse_duration(&c->ttl, value) < 0 || c->ttl == 0)
             return bad_option(o->name, value, "seconds, or a time like 12h or 7d");
@@ -180,9 +194,16 @@ static int unknown_command(const char *group, const char *word)
 static int check_argument(const struct ctl *c)
 {
     size_t len;
-    if (!c->command->argument || strcmp(c->command->argument, "NAME") != 0)
+    if (!c->command->argument)
         return CTL_OK;
     len = strlen(c->argument);
+    if (strcmp(c->command->argument, "KID") == 0)
+        return len > 0 && len <= TOKEN_KID_MAX
+                   ? CTL_OK
+                   : ctl_fail(CTL_USAGE, "the id of the key has %zu bytes, allowed are 1 to %d",
+                              len, TOKEN_KID_MAX);
+    if (strcmp(c->command->argument, "NAME") != 0)
+        return CTL_OK;
     if (len == 0)
         return ctl_fail(CTL_USAGE, "the user name is empty, allowed are 1 to %d bytes",
                         AUTH_USER_MAX);
@@ -272,6 +293,7 @@ static int parse(struct ctl *c, int argc, char **argv, bool *done)
     if (help || rc != CTL_OK)
         return rc;
     *done = false;
+    c->given = given;
     return check_options(c, given);
 }
 

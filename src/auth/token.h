@@ -16,7 +16,7 @@
 #include "util/aead.h"
 
 #define TOKEN_KID_MAX 128    // bytes of a key's id, which is the USERNAME
-#define TOKEN_SERVER_MAX 255 // bytes of a server's name
+#define TOKEN_SERVER_MAX 127 // bytes of a server's name
 #define TOKEN_KEY_MAX 32     // bytes of a key
 #define TOKEN_MAC_KEY_MIN 20 // bytes: 160 bits must be supported, less is refused
 #define TOKEN_MAC_KEY_MAX 64 // bytes

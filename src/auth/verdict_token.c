@@ -11,6 +11,11 @@
 
 #define MARK_LEN 8 // bytes that stand for a mac_key in names
 
+// coturn, its server and its clients, make MESSAGE-INTEGRITY with so many bytes of a mac_key and
+// leave out the rest. Who can talk to coturn with tokens does it, too: it is taken next to what the
+// RFC says.
+#define COTURN_KEY_LEN 16
+
 // Fills who it is, and what answers are signed with. 0 or -ENOMEM.
 static int fill_grant(struct auth_grant *g, const struct stun_msg *msg,
                       const struct auth_request *req, const uint8_t *mac_key, size_t mac_key_len)
@@ -48,13 +53,18 @@ enum auth_step auth_finish_token(const struct auth_config *cfg, const struct stu
 
     if (r == -ENOMEM)
         return auth_reject_with(reject, 500, false);
-    // Without a token that can be read the MAC is made all the same, with a key of zeros: who
+    // Without a token that can be read the MACs are made all the same, with a key of zeros: who
     // guesses learns nothing from the time that it takes.
-    bool fits = auth_check_with(msg, req, t.mac_key, sound ? t.mac_key_len : TOKEN_MAC_KEY_MIN);
+    size_t key_len = sound ? t.mac_key_len : TOKEN_MAC_KEY_MIN;
+    bool fits = auth_check_with(msg, req, t.mac_key, key_len);
+    if (!req->integrity256 && auth_check_with(msg, req, t.mac_key, COTURN_KEY_LEN) && !fits) {
+        fits = true;
+        key_len = COTURN_KEY_LEN;
+    }
     uint32_t remaining = sound ? token_remaining(&t, now) : 0;
     bool good = sound && fits && remaining > 0 && (rec->expires == 0 || rec->expires > now);
     if (good)
-        r = fill_grant(grant, msg, req, t.mac_key, t.mac_key_len);
+        r = fill_grant(grant, msg, req, t.mac_key, key_len);
     OPENSSL_cleanse(&t, sizeof(t));
     if (!good)
         return auth_reject_with(reject, 401, true);

@@ -29,6 +29,9 @@ enum {
     CTL_OPT_HOST = 1 << 9,
     CTL_OPT_REALM = 1 << 10,
     CTL_OPT_STORE = 1 << 11,
+    CTL_OPT_KID = 1 << 12,
+    CTL_OPT_ALGORITHM = 1 << 13,
+    CTL_OPT_SERVER = 1 << 14,
 };
 #define CTL_OPTS_STORE (CTL_OPT_JSON | CTL_OPT_REALM | CTL_OPT_STORE)
 
@@ -56,6 +59,10 @@ struct ctl {
     int64_t expires;         // 0: never
     uint32_t max_allocations;
     uint64_t max_bps;
+    unsigned given; // CTL_OPT_ of what was on the command line
+    enum token_algorithm algorithm;
+    const char *kid;
+    const char *server;
     const char *user;
     const char *host;
     uint64_t ttl;
@@ -69,8 +76,9 @@ struct ctl {
 };
 
 extern const struct ctl_command ctl_user_add, ctl_user_passwd, ctl_user_show, ctl_user_list,
-    ctl_user_disable, ctl_user_enable, ctl_user_delete, ctl_secret_add, ctl_secret_list,
-    ctl_secret_retire, ctl_ice_servers;
+    ctl_user_set, ctl_user_disable, ctl_user_enable, ctl_user_delete, ctl_secret_add,
+    ctl_secret_list, ctl_secret_retire, ctl_ice_servers, ctl_token_key_add, ctl_token_key_list,
+    ctl_token_key_retire, ctl_token;
 
 // "turnpikectl: " and the text to standard error. Returns status.
 int ctl_fail(int status, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -86,12 +94,14 @@ void ctl_close(struct ctl *c);
 // Reports a failed call of auth/admin.h that has no better text. Returns the status.
 int ctl_store_failed(const struct ctl *c, int err);
 
-// Puts the prepared form (OpaqueString, RFC 8265) of a user name, realm or password into buf, which text may be. CTL_OK, or
-// a status that has been reported. what begins the sentence: "the password".
+// Puts the prepared form (OpaqueString, RFC 8265) of a user name, realm or password into buf, which
+// text may be. CTL_OK, or a status that has been reported. what begins the sentence: "the
+// password".
 int ctl_prepare(const char *what, char *buf, size_t cap, const char *text);
 
-// As admin_user_get for the user of the command line: the prepared name, and if there is none the one as it was typed, which
-// an older or another tool may have stored. c->argument becomes the one that the answer is about.
+// As admin_user_get for the user of the command line: the prepared name, and if there is none the
+// one as it was typed, which an older or another tool may have stored. c->argument becomes the one
+// that the answer is about.
 int ctl_find_user(struct ctl *c, struct auth_record *rec);
 
 // Looks the user of the command line up. CTL_OK, or a status that has been reported.

@@ -44,6 +44,29 @@ static int run_enable(struct ctl *c)
     return set_disabled(c, false);
 }
 
+static int run_set(struct ctl *c)
+{
+    struct auth_record rec;
+    int err;
+
+    if (!(c->given & (CTL_OPT_EXPIRES | CTL_OPT_MAX_ALLOCATIONS | CTL_OPT_MAX_BPS)))
+        return ctl_fail(CTL_USAGE,
+                        "nothing to set: --expires, --max-allocations or --max-bps is needed");
+    int rc = ctl_open(c);
+    if (rc == CTL_OK)
+        rc = ctl_get_user(c, &rec);
+    if (rc != CTL_OK)
+        return rc;
+    if (c->given & CTL_OPT_EXPIRES)
+        rec.expires = c->expires;
+    if (c->given & CTL_OPT_MAX_ALLOCATIONS)
+        rec.max_allocations = c->max_allocations;
+    if (c->given & CTL_OPT_MAX_BPS)
+        rec.max_bps = c->max_bps;
+    err = admin_user_put(c->store, c->realm, &rec);
+    return err < 0 ? ctl_store_failed(c, err) : report(c, &rec, "changed");
+}
+
 static int run_delete(struct ctl *c)
 {
     struct auth_record rec;
@@ -64,6 +87,14 @@ static int run_delete(struct ctl *c)
     return err < 0 ? ctl_store_failed(c, err) : report(c, &rec, "deleted");
 }
 
+const struct ctl_command ctl_user_set = {
+    "user",
+    "set",
+    "NAME",
+    "Changes the expiry or the limits of a user, and nothing else.",
+    CTL_OPTS_STORE | CTL_OPT_EXPIRES | CTL_OPT_MAX_ALLOCATIONS | CTL_OPT_MAX_BPS,
+    run_set,
+};
 const struct ctl_command ctl_user_disable = {
     "user",         "disable",  "NAME", "Refuses a user from now on; keeps the record.",
     CTL_OPTS_STORE, run_disable};

@@ -301,6 +301,33 @@ static int check(int rc)
     return rc;
 }
 
+// As coturn's clients do it.
+static void the_first_16_bytes_of_the_mac_key(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t sealed[TOKEN_MAX];
+    struct token whole = first;
+
+    for (size_t i = 0; i < first.mac_key_len; i++)
+        whole.mac_key[i] = (uint8_t)i;
+    first = whole;
+    for (size_t len = 15; len <= 17; len++) {
+        first.mac_key_len = len;
+        f->send_token = false;
+        request_begin(f, STUN_REQUEST, STUN_ALLOCATE);
+        stun_put_u32(&f->w, STUN_ATTR_REQUESTED_TRANSPORT, 17u << 24);
+        int n = token_encode(sealed, &whole, &f->token_key, f->auth.token_server,
+                             (const uint8_t *)"another once");
+        stun_put(&f->w, STUN_ATTR_ACCESS_TOKEN, sealed, (size_t)n);
+        assert_int_equal(fixture_send(f), len == 16 ? 0 : 401);
+        if (len == 16) {
+            assert_true(f->answer_signed);
+            assert_int_equal(do_permit(f, PEER), 0);
+            assert_int_equal(do_refresh(f, 0), 0);
+        }
+    }
+}
+
 static void each_allocation_fails(void **state)
 {
     int rounds = 0;
@@ -342,6 +369,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_token_counts_as_one_user, setup, teardown),
         cmocka_unit_test_setup_teardown(retransmitted_allocate, setup, teardown),
         cmocka_unit_test_setup_teardown(kids_of_any_length, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_first_16_bytes_of_the_mac_key, setup, teardown),
         cmocka_unit_test(each_allocation_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
