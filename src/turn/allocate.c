@@ -93,6 +93,14 @@ static int open_relay(struct turn_request *r, struct turn_allocation *a, struct 
 {
     struct turn_relay_request req = wish->relay;
     req.family = family;
+    req.owner = a->user->name;
+    req.owner_len = a->user->name_len;
+    // A client may have a newer access token for the second of two allocations (RFC 7635 section
+    // 9), or one for each: what shows that it is the same is where it comes from.
+    if (allocation_box(a)->session) {
+        req.owner = a->tuple.client.ip;
+        req.owner_len = sizeof(a->tuple.client.ip);
+    }
     if (!req.token_in && !offered(r->server->cfg, family))
         return 440;
     int rc = r->server->ops.relay_open(r->server->arg, a, &req);

@@ -43,10 +43,12 @@ struct turn_config {
 };
 
 struct turn_relay_request {
-    uint8_t family;          // ADDR_IPV4 or ADDR_IPV6
-    bool tcp;                // a TCP allocation (RFC 6062): listens for peers
-    bool even_port;          // EVEN-PORT
-    bool reserve_next;       // its R bit: hold the next port and give a token
+    uint8_t family;    // ADDR_IPV4 or ADDR_IPV6
+    bool tcp;          // a TCP allocation (RFC 6062): listens for peers
+    bool even_port;    // EVEN-PORT
+    bool reserve_next; // its R bit: hold the next port and give a token
+    const void *owner; // who alone can claim what is reserved: compared as bytes
+    size_t owner_len;
     const uint8_t *token_in; // RESERVATION-TOKEN of the client, 8 bytes, or NULL
     uint8_t token_out[8];    // filled when reserve_next
 };

@@ -193,15 +193,12 @@ static void on_relay_readable(evutil_socket_t fd, short what, void *arg)
 
 // --- relayed transport addresses ---
 
-static int open_socket(struct worker *w, struct turn_allocation *a, struct turn_relay_request *req,
-                       struct udp_socket *out)
+static int open_socket(struct worker *w, struct turn_relay_request *req, struct udp_socket *out)
 {
-    const uint8_t *name = a->user->name;
-    size_t name_len = a->user->name_len;
     if (req->token_in)
-        return ports_claim(w->ports, req->token_in, name, name_len, clock_ms(), out);
+        return ports_claim(w->ports, req->token_in, req->owner, req->owner_len, clock_ms(), out);
     if (req->reserve_next)
-        return ports_open_pair(w->ports, req->family, name, name_len, clock_ms(), out,
+        return ports_open_pair(w->ports, req->family, req->owner, req->owner_len, clock_ms(), out,
                                req->token_out);
     return ports_open(w->ports, req->family, req->even_port, out);
 }
@@ -214,7 +211,7 @@ static int relay_open(void *arg, struct turn_allocation *a, struct turn_relay_re
     struct relay_socket *rs = malloc(sizeof *rs);
     if (!rs)
         return -ENOMEM;
-    int err = open_socket(w, a, req, &rs->udp);
+    int err = open_socket(w, req, &rs->udp);
     if (err) {
         free(rs);
         return err;

@@ -119,6 +119,12 @@ def life_of_a_user(uri):
         run("user", command, "alice", *where)
         tap.equal(json.loads(run("user", "show", "alice", "--json", *where)[0])["disabled"], state, command)
 
+    changed = json.loads(run("user", "set", "bob", "--max-bps", "2M", "--expires", "never", "--json", *where)[0])
+    tap.equal((changed["max_bps"], changed["max_allocations"], changed["expires"]), (2000000, 5, None), "after user set")
+    run("user", "set", "bob", "--max-allocations", "0", *where)
+    again = json.loads(run("user", "show", "bob", "--json", *where)[0])
+    tap.equal((again["max_bps"], again["max_allocations"], again["disabled"]), (2000000, 0, False), "after another")
+
     tap.equal(names(where), ["alice", "bob"], "list")
     lines = run("user", "list", *where)[0].decode().splitlines()
     tap.equal(len(lines), 3, "lines of list")
@@ -401,6 +407,7 @@ def test_usage_mistakes():
         (("user", "add", "a", "--expires", "yesterday", *where), b"--expires yesterday"),
         (("user", "add", "a", "--expires", "2020-01-01", *where), b"--expires 2020-01-01"),
         (("user", "add", "a", "--max-allocations", "-1", *where), b"--max-allocations -1"),
+        (("user", "set", "a", *where), b"nothing to set"),
         (("ice-servers", "--ttl", "0", *where), b"--ttl 0"),
         (("user", "list", "--realm", "", "--store", "sqlite:/x"), b"--realm"),
         (("user", "list", "--realm", "x", "--store", "mysql://x"), b"--store"),

@@ -187,6 +187,31 @@ static void tls(void **state)
     CHECK_ALL(m);
 }
 
+#define KEY16 "31323334353637383930313233343536"
+
+static void tokens(void **state)
+{
+    static const struct mistake m[] = {
+        {R "tokens = {\n keys = ( { id = \"a\"; key = \"" KEY16 KEY16 "\"; } ); };\n",
+         "t.conf:3: tokens.keys: are set without tokens.server\n"},
+        {R "tokens = { server = \"s\";\n keys = ( { id = \"a\"; key = \"" KEY16 "\"; } ); };\n",
+         "t.conf:3: tokens.keys: the key has 16 bytes, its algorithm takes 32\n"},
+        {R "tokens = { server = \"s\";\n keys = ( { id = \"a\"; algorithm = \"A128GCM\"; key = "
+           "\"" KEY16 "\"; },\n { id = \"a\"; key = \"" KEY16 KEY16 "\"; } ); };\n",
+         "t.conf:4: tokens.keys: the id is that of entry 1\n"},
+        {R "tokens = { server = \"s\";\n keys = ( { id = \"a\"; key = \"no key, but of this "
+           "length\"; } ); };\n",
+         "t.conf:3: tokens.keys[0].key: the text is not 16 or 32 bytes in hex digits or base64\n"},
+        {R "tokens = { server = \"s\";\n keys = ( { id = \"a\"; algorithm = \"none\"; } ); };\n",
+         "t.conf:3: tokens.keys[0].key: is missing\n"
+         "t.conf:3: tokens.keys[0].algorithm: \"none\": not an algorithm, allowed are "
+         "\"A256GCM\" and \"A128GCM\"\n"},
+        {R "tokens = { server = \"a\\nb\"; };\n",
+         "t.conf:2: tokens.server: \"a\\x0ab\" holds a control character\n"},
+    };
+    CHECK_ALL(m);
+}
+
 static void alternate(void **state)
 {
     static const struct mistake m[] = {
@@ -572,6 +597,7 @@ int main(void)
         cmocka_unit_test(listeners),
         cmocka_unit_test(tls),
         cmocka_unit_test(alternate),
+        cmocka_unit_test(tokens),
         cmocka_unit_test(relaying),
         cmocka_unit_test(users_and_stores),
         cmocka_unit_test(store_check_is_asked),

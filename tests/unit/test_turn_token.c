@@ -269,6 +269,18 @@ static void a_token_counts_as_one_user(void **state)
         assert_int_equal(do_allocate(f), i < 2 ? 0 : 486);
 }
 
+static void a_reservation_is_for_the_same_host(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(do_allocate(f), 0);
+    assert_int_equal(f->last_open.owner_len, sizeof(f->tuple.client.ip));
+    f->tuple.client.port++;
+    use(f, "alice", NULL);
+    assert_int_equal(do_allocate(f), 0);
+    assert_int_equal(f->last_open.owner_len, 5);
+}
+
 static void retransmitted_allocate(void **state)
 {
     struct fixture *f = *state;
@@ -367,6 +379,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(without_tokens_it_is_an_unknown_attribute, setup, teardown),
         cmocka_unit_test_setup_teardown(a_token_counts_as_one_user, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_reservation_is_for_the_same_host, setup, teardown),
         cmocka_unit_test_setup_teardown(retransmitted_allocate, setup, teardown),
         cmocka_unit_test_setup_teardown(kids_of_any_length, setup, teardown),
         cmocka_unit_test_setup_teardown(the_first_16_bytes_of_the_mac_key, setup, teardown),
