@@ -2,6 +2,8 @@
 // The rules of RFC 8016: who gets a ticket, and which ticket is good for what.
 #include "turn/internal.h"
 
+_Static_assert(TURN_TICKET_KEY_LEN == TICKET_KEY_LEN, "one key under two names");
+
 // The old ticket is known so long for a Refresh that is sent again: as long as a client does so
 // (RFC 8489 6.2.1); RFC 8016 3.2.2 asks for 30 s at least.
 #define REPEAT_MS TOMBSTONE_MS

@@ -13,7 +13,7 @@
 #include "util/siphash.h"
 
 // Length of the key that seals mobility tickets.
-#define TURN_TICKET_KEY_LEN 32
+#define TURN_TICKET_KEY_LEN 64
 
 // What the operator decided; borrowed, may be replaced by turn_server_configure.
 struct turn_config {

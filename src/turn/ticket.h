@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Mobility tickets (RFC 8016): what a client shows to take its allocation to another address. To
-// the client they are noise of a fixed length; AES-256-GCM under a key that only this process
-// knows seals what is in them.
+// the client they are noise of a fixed length; AES-256-SIV (RFC 5297) under a key that only this
+// process knows seals what is in them.
 //
-//      0                   12                  28        44 bytes
-//     +-------------------+-------------------+---------+
-//     | random nonce      | sealed            | tag     |
-//     +-------------------+-------------------+---------+
+//      0                        16                     32 bytes
+//     +------------------------+-----------------------+
+//     | synthetic IV: the tag  | sealed                |
+//     +------------------------+-----------------------+
+//
+// coturn's clients keep a ticket as a string of at most 32 characters: hence the cipher, which
+// needs no nonce besides its tag, and no byte of a ticket is zero.
 #ifndef TP_TURN_TICKET_H
 #define TP_TURN_TICKET_H
 
@@ -14,8 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TICKET_LEN 44
-#define TICKET_KEY_LEN 32
+#define TICKET_LEN 32
+#define TICKET_KEY_LEN 64
 
 struct ticket {
     uint64_t session; // of the allocation
@@ -23,7 +26,7 @@ struct ticket {
     uint8_t worker;   // which knows where the allocation is
 };
 
-// 0 or -ENOMEM.
+// Another session, number or worker gives other bytes, and so does nearly every call. 0 or -ENOMEM.
 int ticket_seal(const uint8_t key[TICKET_KEY_LEN], const struct ticket *ticket,
                 uint8_t out[TICKET_LEN]);
 

@@ -50,6 +50,10 @@ class Case:
         tap.diag("uclient %s: sent %d, came back %d, lost %d, dropped %d" % (self.flags, sent, received, lost, dropped))
         tap.check(sent >= PACKETS * CLIENTS, "only %d packets were sent" % sent)
         tap.equal((received, lost, dropped), (sent, 0, 0), "received, lost and dropped of uclient " + self.flags)
+        if "-M" in self.flags.split():
+            moved = self.daemon.read_log().count("allocation moved")
+            tap.diag("%d moves" % moved)
+            tap.check(moved >= CLIENTS, "the tool moved %d times only" % moved)
         if self.first:
             tap.check("300 Try Alternate" in self.first.read_log(), "nobody was redirected")
             tap.check("allocation created" not in self.first.read_log(), "the first server served somebody")
@@ -103,6 +107,11 @@ def test_tcp_relay_passive():
     tap.equal((sent, received), (PACKETS * len(ends) * 160,) * 2, "bytes that the daemon relayed")
     tap.check(len(ends) >= CLIENTS // 2, "only %d allocations" % len(ends))
     case.daemon.stop()
+
+
+def test_mobility():
+    """mobility (-M): the tool changes its address at random, by UDP and by TCP; with Send, with RTCP pairs"""
+    run(Case("-M", "-c"), Case("-M", "-t", "-c"), Case("-M", "-s"))
 
 
 def test_negative():

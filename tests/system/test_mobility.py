@@ -259,7 +259,7 @@ def test_forbidden():
         tap.equal(c.request(stun.ALLOCATE, [(stun.REQUESTED_TRANSPORT, b"\x11\0\0\0")] + MOBILE).code, 405, "code")
         msg = c.try_allocate()
         tap.check(not msg.has(TICKET), "a ticket that nobody asked for")
-        tap.equal(show(d.client(), b"x" * 44).code, 405, "code of Refresh")
+        tap.equal(show(d.client(), b"x" * 32).code, 405, "code of Refresh")
         c.refresh(600)
         c.close()
 
@@ -334,7 +334,7 @@ def storm(d, clients, seconds, peer):
         if kind == 3:
             c.send_channel(CHANNEL, b"from the old one")
         if kind == 4:
-            new.send_raw(new.signed(stun.REFRESH, [(TICKET, b"x" * 44)]))
+            new.send_raw(new.signed(stun.REFRESH, [(TICKET, b"x" * 32)]))
             new.send_raw(new.signed(stun.CREATE_PERMISSION, lambda t: [stun.peer(("127.0.0.7", 1), t)]))
         peer.sendto(b"y" * 500, new.relayed[0])
         c.close()
