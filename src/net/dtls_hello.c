@@ -12,7 +12,7 @@
 #include "util/rand.h"
 
 #define VERSION_MAJOR 0xfe
-#define VERSION_1_0 0xfeff
+#define VERSION_MINOR_1_0 0xff
 #define CLIENT_HELLO 1
 #define HELLO_VERIFY_REQUEST 3
 #define HANDSHAKE_HEADER_LEN 12
@@ -39,12 +39,6 @@ static uint32_t take_u24(struct cursor *c)
 {
     uint32_t high = cursor_u8(c);
     return high << 16 | cursor_u16(c);
-}
-
-static void put_u24(struct cursor *c, uint32_t v)
-{
-    cursor_put_u8(c, (uint8_t)(v >> 16));
-    cursor_put_u16(c, (uint16_t)v);
 }
 
 bool dtls_hello_begins(const void *data, size_t len)
@@ -105,23 +99,24 @@ int dtls_hello_parse(struct dtls_hello *out, const void *data, size_t len)
 void dtls_hello_verify_request(uint8_t out[DTLS_VERIFY_REQUEST_LEN], const struct dtls_hello *hello,
                                const uint8_t cookie[DTLS_COOKIE_LEN])
 {
-    const uint32_t body_len = 3 + DTLS_COOKIE_LEN;
-    struct cursor c = cursor_writer(out, DTLS_VERIFY_REQUEST_LEN);
-    cursor_put_u8(&c, DTLS_HANDSHAKE);
-    // RFC 6347 4.2.1: 1.0 whatever is to be negotiated, and the number of the record that is
-    // answered.
-    cursor_put_u16(&c, VERSION_1_0);
-    cursor_put_u16(&c, 0);
-    cursor_put(&c, hello->sequence, sizeof hello->sequence);
-    cursor_put_u16(&c, (uint16_t)(HANDSHAKE_HEADER_LEN + body_len));
-    cursor_put_u8(&c, HELLO_VERIFY_REQUEST);
-    put_u24(&c, body_len);
-    cursor_put_u16(&c, 0); // message_seq: the first of ours, and the next one is as well
-    put_u24(&c, 0);
-    put_u24(&c, body_len);
-    cursor_put_u16(&c, VERSION_1_0);
-    cursor_put_u8(&c, DTLS_COOKIE_LEN);
-    cursor_put(&c, cookie, DTLS_COOKIE_LEN);
+    enum { BODY_LEN = 3 + DTLS_COOKIE_LEN };
+    // RFC 6347 4.2.1: version 1.0 whatever is to be negotiated, and the number of the record that
+    // is answered. message_seq is 0, the first of ours; that of the next answer is as well.
+    static const uint8_t fixed[DTLS_VERIFY_REQUEST_LEN] = {
+        [0] = DTLS_HANDSHAKE,
+        [1] = VERSION_MAJOR,
+        [2] = VERSION_MINOR_1_0,
+        [12] = HANDSHAKE_HEADER_LEN + BODY_LEN, // the record's
+        [13] = HELLO_VERIFY_REQUEST,
+        [16] = BODY_LEN, // the message's, and that of its one fragment
+        [24] = BODY_LEN,
+        [25] = VERSION_MAJOR,
+        [26] = VERSION_MINOR_1_0,
+        [27] = DTLS_COOKIE_LEN,
+    };
+    memcpy(out, fixed, sizeof fixed);
+    memcpy(out + 5, hello->sequence, sizeof hello->sequence);
+    memcpy(out + 28, cookie, DTLS_COOKIE_LEN);
 }
 
 // --- cookies ---
