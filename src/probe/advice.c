@@ -300,11 +300,10 @@ const struct advice advice_both_symmetric = {
      "independent mapping\", \"full cone\", or not to randomize ports"},
 };
 const struct advice advice_one_symmetric = {
-    "A symmetric NAT gives every destination another port, which the other host cannot know; and "
-    "its "
-    "NAT lets in only packets from where it has sent to. A call between these hosts goes through "
-    "the "
-    "relay.",
+    "The symmetric NAT gives every destination another port, which the other host cannot know; the "
+    "other NAT lets in only packets from where its host has sent to. So neither can begin, and a "
+    "call "
+    "between these hosts goes through the relay.",
     {"that browsers get the TURN server in their iceServers",
      "the settings of either NAT: \"endpoint-independent mapping\" of the one, \"full cone\" of "
      "the "

@@ -33,8 +33,8 @@ int report_begin(struct report *r, bool json, const char *command, const char *u
 
 const char *report_time(int64_t us, char buf[16])
 {
-    if (us >= 9999500)
-        snprintf(buf, 16, "%.1f s", (double)us / 1e6);
+    if (us >= 999950)
+        snprintf(buf, 16, "%.2f s", (double)us / 1e6);
     else
         snprintf(buf, 16, us < 9995 ? "%.2f ms" : "%.1f ms", (double)us / 1e3);
     return buf;

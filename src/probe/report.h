@@ -71,7 +71,7 @@ json_t *json_ms(int64_t us);
 // Text of the network, which need not be UTF-8.
 json_t *json_wire(const void *text, size_t len);
 
-// "1.2 ms", "3.4 s". Returns buf.
+// "0.12 ms", "12.3 ms", "3.40 s". Returns buf.
 const char *report_time(int64_t us, char buf[16]);
 
 #endif

@@ -37,7 +37,7 @@ static void show_resolution(struct probe *p, const struct probe_uri *uri,
         const struct question *q = &res->questions[i];
         json_array_append_new(questions, question_json(q));
         if (q->result > 0)
-            step_note(&p->report, "%s %s: %d", dns_type_name(q->type), q->name, q->result);
+            step_note(&p->report, "%s %s: %d found", dns_type_name(q->type), q->name, q->result);
         else
             step_note(&p->report, "%s %s: %s", dns_type_name(q->type), q->name,
                       q->result == -ENOENT ? "none" : errno_text(q->result));
@@ -173,7 +173,10 @@ static void show_tls(struct probe *p, const struct tls_facts *f)
         step_note(r, "expired %ld days ago", -f->days_left);
     else
         step_note(r, "valid for %ld more days", f->days_left);
-    step_note(r, "%s%s", f->verified ? "trusted" : "not trusted: ", f->verified ? "" : f->verdict);
+    if (f->verified)
+        step_note(r, "trusted");
+    else if (p->insecure)
+        step_note(r, "not trusted, which --insecure lets pass: %s", f->verdict);
     step_fact_text(r, "version", f->version);
     step_fact_text(r, "cipher", f->cipher);
     step_fact(r, "alpn", f->alpn[0] ? json_string(f->alpn) : json_null());
