@@ -63,8 +63,9 @@ int probe_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 int session_resolve(struct probe *p, const struct probe_uri *uri, struct resolution *out);
 
 // Steps "resolve", "connect", "tls" and what first() does, for one address after the other until
-// one answers. first gets last = true for the last address: then it fails its step, else it warns,
-// and returns non-zero. 0 with *out set, or -1, reported.
+// one answers. first gets last = true for the last address: then it fails its step, else it warns.
+// It returns 0; 300 after the error response that named another server; 1 to try the next address;
+// -1 when that makes no sense. 0 with *out set, or -1, reported.
 typedef int session_first(struct probe *p, struct session *s, bool last);
 int session_open(struct probe *p, const struct probe_uri *uri, session_first *first,
                  struct session **out);
@@ -79,6 +80,9 @@ void session_fail(struct probe *p, const struct session *s, enum stun_method met
 
 // Asks for a realm and a nonce: step "challenge". A session_first.
 int session_challenge(struct probe *p, struct session *s, bool last);
+
+// Step "allocate". As a session_first.
+int session_enter(struct probe *p, struct session *s, uint8_t family, bool last);
 
 // Allocates, with the family of the relayed address unless ADDR_NONE; sets relayed, mapped and
 // lifetime of the client. As client_request, and -EBADMSG when the answer lacks an address.

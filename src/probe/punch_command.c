@@ -8,25 +8,14 @@
 
 #include "probe/advice.h"
 
-static bool allocate(struct punch *u)
+// Allocates at the server that answers, in one family with the socket of the direct path, so that
+// the two mappings can be compared.
+static int enter(struct probe *p, struct session *s, bool last)
 {
-    struct probe *p = u->p;
-    struct client *c = &u->s->client;
-    char text[ADDR_STRLEN];
-    int rc;
-
-    step_begin(&p->report, "allocate");
-    // One family with the socket of the direct path, so that the two mappings can be compared.
-    rc = session_allocate(u->s, u->s->target.addr.family == ADDR_IPV6 ? ADDR_IPV6 : ADDR_NONE);
-    if (rc == 0)
-        step_text(&p->report, "relayed address %s", addr_format(&c->relayed, text));
-    if (rc != 0) {
-        session_fail(p, u->s, STUN_ALLOCATE, rc, true);
-        return false;
-    }
-    step_fact_addr(&p->report, "relayed_address", &c->relayed);
-    step_ok(&p->report);
-    return true;
+    int rc = session_challenge(p, s, last);
+    if (rc != 0)
+        return rc;
+    return session_enter(p, s, s->target.addr.family == ADDR_IPV6 ? ADDR_IPV6 : ADDR_NONE, last);
 }
 
 static void conclude(struct punch *u, bool ok)
@@ -47,16 +36,13 @@ int probe_punch(struct probe *p)
     struct punch u = {.p = p, .first = !code, .fd = -1};
     bool ok;
 
-    if (session_open(p, &p->uri, session_challenge, &u.s) < 0)
+    if (session_open(p, &p->uri, enter, &u.s) < 0)
         return PROBE_FAILS;
-    ok = allocate(&u);
-    if (ok) {
-        ok = punch_open_socket(&u) == 0 && punch_meet(&u, code) == 0 && punch_path(&u);
-        u.s->client.on_data = NULL;
-        u.s->client.timeout = p->timeout < 1000000 ? p->timeout : 1000000;
-        session_refresh(u.s, 0); // leave nothing behind
-        conclude(&u, ok);
-    }
+    ok = punch_open_socket(&u) == 0 && punch_meet(&u, code) == 0 && punch_path(&u);
+    u.s->client.on_data = NULL;
+    u.s->client.timeout = p->timeout < 1000000 ? p->timeout : 1000000;
+    session_refresh(u.s, 0); // leave nothing behind
+    conclude(&u, ok);
     explicit_bzero(u.key, sizeof(u.key));
     if (u.fd >= 0)
         close(u.fd);

@@ -260,50 +260,69 @@ static int reach(struct probe *p, const struct probe_uri *uri, const struct targ
     return 0;
 }
 
-// Where the server sends its clients, by the answer to their first request.
-static bool redirected(struct probe *p, const struct session *s, int code, struct target *target)
+// Where the server sends its clients, by the answer to their first request. The certificate there
+// is that of ALTERNATE-DOMAIN, where there is one (RFC 8489 10).
+static bool redirected(struct probe *p, const struct session *s, int code, struct target *target,
+                       struct probe_uri *uri)
 {
     struct addr alternate;
+    struct stun_attr domain;
     char text[ADDR_STRLEN];
     if (code != 300 || stun_get_addr(&s->client.msg, STUN_ATTR_ALTERNATE_SERVER, &alternate) < 0)
         return false;
     target->transport = s->target.transport;
     target->addr = alternate;
+    if (stun_find(&s->client.msg, STUN_ATTR_ALTERNATE_DOMAIN, &domain) && domain.len > 0 &&
+        domain.len < sizeof(uri->host) && !memchr(domain.value, 0, domain.len)) {
+        memcpy(uri->host, domain.value, domain.len);
+        uri->host[domain.len] = '\0';
+        uri->literal = false;
+    }
     report_line(&p->report, "  the server sends its clients to %s", addr_format(&alternate, text));
     return true;
+}
+
+// One address, and where it sends its clients. 0, 1 to try the next address, -1 when that makes no
+// sense.
+static int try_target(struct probe *p, const struct probe_uri *uri, struct target target, bool last,
+                      session_first *first, struct session **out)
+{
+    struct probe_uri current = *uri;
+    struct session *s;
+
+    for (int redirects = 0;; redirects++) {
+        int rc = reach(p, &current, &target, last, &s);
+        if (rc < 0)
+            return rc == -ENOENT ? -1 : 1; // no such CA file
+        rc = first(p, s, last);
+        if (rc == 0) {
+            *out = s;
+            return 0;
+        }
+        bool again = redirects < REDIRECTS && redirected(p, s, rc, &target, &current);
+        session_close(s);
+        if (rc == 300 && !again) {
+            step_begin(&p->report, "redirect");
+            step_fail(&p->report, "300", advice_for_code(0, 300), "too many, or to nowhere");
+            return -1;
+        }
+        if (!again)
+            return rc;
+    }
 }
 
 int session_open(struct probe *p, const struct probe_uri *uri, session_first *first,
                  struct session **out)
 {
     struct resolution *res = malloc(sizeof(*res));
-    int redirects = 0, rc;
+    int rc = 1;
 
     if (!res || session_resolve(p, uri, res) < 0) {
         free(res);
         return -1;
     }
-    for (unsigned i = 0; i < res->count; i++) {
-        struct target target = res->targets[i];
-        struct session *s = NULL;
-        bool last = i + 1 == res->count;
-        while ((rc = reach(p, uri, &target, last, &s)) == 0) {
-            rc = first(p, s, last);
-            if (rc == 0) {
-                free(res);
-                *out = s;
-                return 0;
-            }
-            bool again = redirected(p, s, rc, &target) && ++redirects <= REDIRECTS;
-            session_close(s);
-            if (rc == 300 && !again) {
-                step_begin(&p->report, "redirect");
-                step_fail(&p->report, "300", advice_for_code(0, 300), "too many, or to nowhere");
-            }
-            if (!again)
-                break;
-        }
-    }
+    for (unsigned i = 0; i < res->count && rc == 1; i++)
+        rc = try_target(p, uri, res->targets[i], i + 1 == res->count, first, out);
     free(res);
-    return -1;
+    return rc == 0 ? 0 : -1;
 }

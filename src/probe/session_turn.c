@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -48,7 +49,7 @@ int session_challenge(struct probe *p, struct session *s, bool last)
         step_fail(&p->report, "open-relay", NULL,
                   "the server gives relays to everyone, without a password: an open relay");
         session_refresh(s, 0);
-        return 1;
+        return -1;
     }
     if (rc != 401) {
         session_fail(p, s, STUN_ALLOCATE, rc, last);
@@ -56,7 +57,7 @@ int session_challenge(struct probe *p, struct session *s, bool last)
     }
     if (client_learn(c, &c->msg) < 0) {
         step_fail(&p->report, "no-realm", &advice_realm, "401 without REALM or NONCE");
-        return 1;
+        return -1;
     }
     step_text(&p->report, "realm %s, password algorithm %s",
               text_escape(realm, sizeof(realm), c->realm, strlen(c->realm)), offered(c));
@@ -110,4 +111,56 @@ int session_refresh(struct session *s, uint32_t lifetime)
 {
     struct request_attr attrs[] = {{.type = STUN_ATTR_LIFETIME, .u32 = lifetime}};
     return client_request(&s->client, STUN_REFRESH, attrs, 1);
+}
+
+// A time-limited user name (draft-uberti-behave-turn-rest) says itself when it is over.
+static void note_expiry(struct probe *p)
+{
+    char *end;
+    long long expires, now = time(NULL);
+
+    errno = 0;
+    expires = strtoll(p->cred.user, &end, 10);
+    if (errno || end == p->cred.user || *end != ':')
+        return;
+    if (expires <= now)
+        step_note(&p->report, "the user name says that it expired %lld s ago", now - expires);
+    else
+        step_note(&p->report, "the user name says that it is good for %lld s", expires - now);
+    step_fact(&p->report, "expires_in", json_integer(expires - now));
+}
+
+// Whether another address of the server may do better: RFC 8656 7.4 has the next one tried.
+static bool may_try_next(int rc)
+{
+    return rc == 437 || rc == 440 || rc == 500 || rc == 508 || (rc < 0 && rc != CLIENT_UNSIGNED);
+}
+
+int session_enter(struct probe *p, struct session *s, uint8_t family, bool last)
+{
+    struct client *c = &s->client;
+    char relayed[ADDR_STRLEN], mapped[ADDR_STRLEN];
+    int rc;
+
+    step_begin(&p->report, "allocate");
+    rc = session_allocate(s, family);
+    if (rc == 300) {
+        step_warn(&p->report, "300, use another server");
+        return rc;
+    }
+    if (rc == 401)
+        note_expiry(p);
+    if (rc != 0) {
+        last = last || !may_try_next(rc);
+        session_fail(p, s, STUN_ALLOCATE, rc, last);
+        return last ? -1 : 1;
+    }
+    step_text(&p->report, "relayed address %s", addr_format(&c->relayed, relayed));
+    step_note(&p->report, "mapped address %s, for %u s", addr_format(&c->mapped, mapped),
+              c->lifetime);
+    step_fact_addr(&p->report, "relayed_address", &c->relayed);
+    step_fact_addr(&p->report, "mapped_address", &c->mapped);
+    step_fact(&p->report, "lifetime", json_integer(c->lifetime));
+    step_ok(&p->report);
+    return 0;
 }

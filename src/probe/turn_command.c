@@ -2,56 +2,16 @@
 // turnpike-probe turn: everything that a call needs of a relay, step by step.
 #include "probe/probe.h"
 
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-
-#include "probe/advice.h"
 #include "probe/echo.h"
 #include "probe/peer.h"
 
 #define CHANNEL 0x4000
 
-// A time-limited user name (draft-uberti-behave-turn-rest) says itself when it is over.
-static void note_expiry(struct probe *p)
+// Allocates at the server that answers.
+static int enter(struct probe *p, struct session *s, bool last)
 {
-    char *end;
-    long long expires, now = time(NULL);
-
-    errno = 0;
-    expires = strtoll(p->cred.user, &end, 10);
-    if (errno || end == p->cred.user || *end != ':')
-        return;
-    if (expires <= now)
-        step_note(&p->report, "the user name says that it expired %lld s ago", now - expires);
-    else
-        step_note(&p->report, "the user name says that it is good for %lld s", expires - now);
-    step_fact(&p->report, "expires_in", json_integer(expires - now));
-}
-
-static bool allocate(struct probe *p, struct session *s)
-{
-    struct client *c = &s->client;
-    char relayed[ADDR_STRLEN], mapped[ADDR_STRLEN];
-    int rc;
-
-    step_begin(&p->report, "allocate");
-    rc = session_allocate(s, ADDR_NONE);
-    if (rc == 401)
-        note_expiry(p);
-    if (rc != 0) {
-        session_fail(p, s, STUN_ALLOCATE, rc, true);
-        return false;
-    }
-    step_text(&p->report, "relayed address %s", addr_format(&c->relayed, relayed));
-    step_note(&p->report, "mapped address %s, for %u s", addr_format(&c->mapped, mapped),
-              c->lifetime);
-    step_fact_addr(&p->report, "relayed_address", &c->relayed);
-    step_fact_addr(&p->report, "mapped_address", &c->mapped);
-    step_fact(&p->report, "lifetime", json_integer(c->lifetime));
-    step_ok(&p->report);
-    return true;
+    int rc = session_challenge(p, s, last);
+    return rc == 0 ? session_enter(p, s, ADDR_NONE, last) : rc;
 }
 
 static bool bind_channel(struct probe *p, struct session *s, const struct addr *peer)
@@ -108,17 +68,14 @@ int probe_turn(struct probe *p)
     struct session *s;
     bool ok;
 
-    if (session_open(p, &p->uri, session_challenge, &s) < 0)
+    if (session_open(p, &p->uri, enter, &s) < 0)
         return PROBE_FAILS;
-    ok = allocate(p, s);
+    ok = use_relay(p, s) && refresh(p, s, s->client.lifetime);
     if (ok) {
-        ok = use_relay(p, s) && refresh(p, s, s->client.lifetime);
-        if (ok)
-            ok = refresh(p, s, 0);
-        else {
-            s->client.timeout = p->timeout < 1000000 ? p->timeout : 1000000;
-            session_refresh(s, 0); // leave nothing behind
-        }
+        ok = refresh(p, s, 0);
+    } else {
+        s->client.timeout = p->timeout < 1000000 ? p->timeout : 1000000;
+        session_refresh(s, 0); // leave nothing behind
     }
     if (ok)
         report_line(&p->report, "\n  It works: a call could be relayed.");

@@ -389,12 +389,12 @@ def check_tls(report, names):
         tap.equal(facts["names"], names, "names")
 
 
-def secure_daemon(authority, certificate=None):
+def secure_daemon(authority, certificate=None, **over):
     """A daemon with everything on one port, and TLS and DTLS alone on another; gives it and that port."""
     port, only = daemon.free_port(), daemon.free_port()
     listen = [{"transport": t, "address": "*", "port": p} for t, p in
               (("udp+dtls", port), ("tcp+tls", port), ("tls", only), ("dtls", only))]
-    return Daemon(port=port, listen=listen, tls=authority.settings(certificate)), only
+    return Daemon(port=port, listen=listen, tls=authority.settings(certificate), **over), only
 
 
 def test_tls():
@@ -432,6 +432,20 @@ def test_certificates():
     found = failure("turn", "turns:127.0.0.1:%d" % d.port, "--user", "user", "--ca", authority.pem, step="tls",
                     failure_code="tls-certificate")
     tap.check("expired" in found["text"], "text %r" % found)
+
+
+def test_alternate_server():
+    """turn: goes to the server that ALTERNATE-SERVER names, whose certificate is for ALTERNATE-DOMAIN"""
+    authority = Authority()
+    _, only = secure_daemon(authority, authority.issue("alternate", names=["other.example.org"], ips=[]))
+    for domain, code in (("other.example.org", WORKS), ("", FAILS)):
+        alternate = {"servers": ["127.0.0.1:%d" % only], **({"domain": domain} if domain else {})}
+        d, _ = secure_daemon(authority, authority.issue("first", names=["localhost"], ips=[]), alternate=alternate)
+        report = json("turn", "turns:localhost:%d" % d.port, "-4", "--user", "user", "--count", "5", "--ca", authority.pem,
+                      code=code)
+        tap.equal([s["status"] for s in report["steps"] if s["step"] == "allocate"],
+                  ["warning", "ok"] if domain else ["warning"], "allocations")
+    tap.equal(report["failure"]["code"], "tls-certificate", "failure")
 
 
 def test_nat():
