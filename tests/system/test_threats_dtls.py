@@ -1,0 +1,336 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""T13: what strangers can send to a DTLS listener, and what a client with a session can."""
+
+import os
+import random
+import socket
+import struct
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+
+import client
+import dtls
+import stun
+import tap
+from certs import Authority
+from daemon import Daemon, free_port
+
+FLOOD = 100000 // tap.SLOW
+VERIFY = 3  # HelloVerifyRequest
+
+
+def serve(**over):
+    port = free_port()
+    return Daemon(port=port, listen=[{"transport": "udp+dtls", "address": "*", "port": port}], workers=1,
+                  tls=Authority().settings(), **over)
+
+
+def u24(n):
+    return n.to_bytes(3, "big")
+
+
+def record(kind, fragment, epoch=0, number=0, length=None):
+    return struct.pack("!BHHHIH", kind, 0xFEFD, epoch, 0, number, len(fragment) if length is None else length) + fragment
+
+
+def handshake(kind, body, sequence=0, at=0, length=None):
+    return bytes([kind]) + u24(len(body) if length is None else length) + struct.pack("!H", sequence) + u24(at) + \
+        u24(len(body)) + body
+
+
+def hello_body(cookie=b"", extensions=True, nonce=b"r" * 32):
+    more = bytes.fromhex("000a00040002001d" "000b00020100" "000d0004000204030017" "0000")
+    return b"\xfe\xfd" + nonce + b"\0" + bytes([len(cookie)]) + cookie + b"\0\2\xc0\x2b\1\0" + \
+        (struct.pack("!H", len(more)) + more if extensions else b"")
+
+
+def hello(cookie=b"", sequence=0, **kw):
+    return record(22, handshake(1, hello_body(cookie, **kw), sequence), number=sequence)
+
+
+def stranger(d, port=0):
+    sock = client.udp_socket("127.0.0.1", port)
+    tap.cleanup(sock.close)
+    sock.connect(d.server)
+    return sock
+
+
+def cookie_of(answer):
+    tap.equal((answer[0], answer[13]), (22, VERIFY), "type of record and message")
+    return answer[28:]
+
+
+def verified(d, sock, **kw):
+    """The cookie that this socket gets."""
+    sock.send(hello(**kw))
+    return cookie_of(sock.recv(2048))
+
+
+def sessions(d):
+    """Handshakes that the server began, finished or given up: they all end in the log at last."""
+    return d.read_log().count(" dtls client=")
+
+
+def session(d):
+    """A client with an allocation, and its peer on a channel."""
+    c = d.client("dtls")
+    c.allocate()
+    peer = client.udp_socket("127.0.0.1")
+    tap.cleanup(peer.close)
+    c.bind(client.name_of(peer), 0x4000)
+    return c, peer
+
+
+def works(c, peer):
+    c.send_channel(0x4000, b"still there")
+    got, where = peer.recvfrom(2048)
+    tap.equal(got, b"still there", "what the peer got")
+    peer.sendto(got, where)
+    data = c.recv()
+    tap.check(data and data.payload == got, "nothing came back")
+
+
+def silent(sock, seconds=0.2):
+    got = client.received(sock, seconds)
+    tap.equal(got, None, "answer")
+
+
+def test_flood_of_hellos():
+    """100,000 ClientHellos without a cookie, or with a wrong one, keep no state"""
+    with serve() as d:
+        c, peer = session(d)
+        sock = stranger(d)
+        sock.setblocking(False)
+
+        def flood(count):
+            answers = 0
+            for i in range(count):
+                try:
+                    sock.send(hello(cookie=b"" if i & 1 else os.urandom(21), sequence=i >> 1 & 1, nonce=os.urandom(32)))
+                except BlockingIOError:
+                    pass
+                while i % 16 == 0:
+                    try:
+                        sock.recv(2048)
+                        answers += 1
+                    except BlockingIOError:
+                        break
+            return answers
+
+        flood(2000)
+        before, lines = d.rss(), sessions(d)
+        answers = flood(FLOOD)
+        tap.check(answers > 1000, "the flood was not answered, so it did not arrive: %d" % answers)
+        works(c, peer)
+        tap.bounded(d.rss() - before, 512, "%d ClientHellos, %d answers" % (FLOOD, answers))
+        tap.equal(sessions(d), lines, "handshakes")
+        other, other_peer = session(d)
+        works(other, other_peer)
+
+
+def test_amplification():
+    """no answer to a stranger is longer than what it answers, and there is one at most"""
+    with serve() as d:
+        for extensions in (True, False):
+            sock = stranger(d)
+            sent = hello(extensions=extensions)
+            sock.send(sent)
+            answer = sock.recv(2048)
+            tap.check(len(answer) <= len(sent), "%d bytes for %d" % (len(answer), len(sent)))
+            silent(sock)
+            tap.diag("%d bytes for %d: factor %.2f" % (len(answer), len(sent), len(answer) / len(sent)))
+
+
+def test_rate():
+    """limits.unauthenticated_rate holds for them too"""
+    with serve(limits={"unauthenticated_rate": 10}) as d:
+        sock = stranger(d)
+        for _ in range(500):
+            sock.send(hello())
+        answers = 0
+        while client.received(sock, 0.5):
+            answers += 1
+        tap.check(10 <= answers <= 200, "%d answers to 500 ClientHellos" % answers)
+
+
+def test_cookies():
+    """a cookie is good for its address, its port and its ClientHello only"""
+    with serve() as d:
+        sock, other = stranger(d), stranger(d)
+        cookie = verified(d, sock)
+        lines = sessions(d)
+        for why, where, sent in (
+                ("another port's", other, hello(cookie, 1)),
+                ("another ClientHello's", sock, hello(cookie, 1, nonce=b"s" * 32)),
+                ("cut", sock, hello(cookie[:-1], 1)),
+                ("changed", sock, hello(cookie[:-1] + bytes([cookie[-1] ^ 1]), 1)),
+                ("of 255 bytes", sock, hello(cookie + bytes(255 - len(cookie)), 1))):
+            where.send(sent)
+            answer = where.recv(2048)
+            tap.equal((answer[13], len(answer)), (VERIFY, 49), "answer to a cookie that is " + why)
+        tap.equal(sessions(d), lines, "handshakes")
+        sock.send(hello(cookie, 1))
+        tap.equal(sock.recv(2048)[13], 2, "answer to the right cookie")
+
+
+def test_fragments():
+    """a ClientHello in pieces is not put together, and lengths that lie get no answer"""
+    with serve() as d:
+        sock = stranger(d)
+        cookie = verified(d, sock)
+        for body, sequence in ((hello_body(), 0), (hello_body(cookie), 1)):
+            whole = len(body)
+            for sent in (
+                    record(22, handshake(1, body[:30], sequence, 0, whole)), record(22, handshake(1, body[30:], sequence, 30, whole)),
+                    record(22, handshake(1, body, sequence, 0, 0xFFFFFF)), record(22, handshake(1, body, sequence, 1, whole)),
+                    record(22, handshake(1, body, sequence), length=65535), record(22, handshake(1, body, sequence), length=12),
+                    record(22, handshake(1, body[:-1], sequence)), record(22, handshake(1, body + b"\0", sequence)),
+                    record(22, handshake(1, body, sequence))[:40], record(22, b""), b"\x16", b"\x16\xfe\xfd"):
+                sock.send(sent)
+        silent(sock, 0.5)
+        tap.equal(verified(d, sock)[1:], cookie[1:], "cookie afterwards")
+
+
+def test_strangers():
+    """application data, alerts and the rest of a handshake from those who have no session: no word"""
+    with serve() as d:
+        c, peer = session(d)
+        sock = stranger(d)
+        before = d.rss()
+        for i in range(20000):
+            kind = random.choice((20, 21, 22, 23, 24, 25, 63))
+            size = random.randrange(1, 1200)
+            body = os.urandom(size) if kind != 22 else bytes([random.choice((0, 2, 11, 16, 20))]) + os.urandom(size)
+            try:
+                sock.send(record(kind, body, random.randrange(3), i))
+            except BlockingIOError:
+                pass
+        silent(sock, 0.5)
+        works(c, peer)
+        tap.bounded(d.rss() - before, 512, "20,000 datagrams of strangers")
+
+
+def test_forged():
+    """what a stranger sends from a client's address ends nothing"""
+    with serve() as d:
+        c, peer = session(d)
+        raw = c.sock.sock
+        real = c.sock.sent[-1]
+        for kind in (20, 21, 22, 23, 24):
+            for epoch in (0, 1, 2, 65535):
+                for body in (b"\1", b"\2\0", b"\1\0", b"\2\x28", os.urandom(40), os.urandom(1200)):
+                    raw.send(record(kind, body, epoch, random.randrange(1 << 31)))
+        raw.send(real)  # again
+        raw.send(hello())
+        works(c, peer)
+        tap.equal(d.read_log().count("session closed"), 0, "sessions that ended")
+
+
+def begin(d):
+    """After the cookie: the server waits for the client's part."""
+    sock = stranger(d)
+    sock.settimeout(5 * tap.SLOW)
+    s = dtls.DtlsSocket(sock, 5 * tap.SLOW, handshake=False)
+    tap.cleanup(s.abandon)
+    s.step()
+    s.feed(sock.recv(2048))
+    s.step()
+    sock.recv(2048)
+    return sock
+
+
+def test_memory_of_handshakes():
+    """a handshake that is begun keeps little, whatever is claimed in it; and it ends"""
+    with serve(limits={"tls_timeout": 3}) as d:
+        session(d)
+        before = d.rss()
+        socks = [begin(d) for _ in range(50)]
+        plain = d.rss() - before
+        for sock in socks:
+            for i in range(2, 60):
+                sock.send(record(22, handshake(16, b"x", i, 0, 2000), number=i))
+                sock.send(record(22, handshake(11, b"x", i, 0, 0xFFFFFF), number=i))
+                sock.send(record(22, os.urandom(40), 1, i))
+                sock.send(record(23, os.urandom(1000), 1, i))
+        with d.client() as c:
+            c.binding()  # all of it was read
+        grown = d.rss() - before
+        tap.bounded(plain, 50 * 120, "50 unfinished handshakes")
+        tap.bounded(grown, 50 * 320, "50 unfinished handshakes that were fed")
+        end = time.monotonic() + 20 * tap.SLOW
+        while d.read_log().count("handshake given up") < 50:
+            tap.check(time.monotonic() < end, "handshakes did not end")
+            time.sleep(0.1)
+
+
+def test_memory_of_sessions():
+    """sessions that do nothing keep about 40 KiB each"""
+    with serve() as d:
+        d.client("dtls").binding()
+        before = d.rss()
+        have = [d.client("dtls") for _ in range(100)]
+        for c in have:
+            c.binding()
+        busy = d.rss() - before
+        tap.diag("100 sessions, just used: %.1f KiB each" % (busy / 100))
+        tap.bounded(busy, 100 * 110, "100 sessions")
+
+
+def test_no_renegotiation():
+    """a client that asks for a new handshake within its session gets none"""
+    with serve() as d:
+        c, peer = session(d)
+        c.sock.renegotiate()
+        asked = len(c.sock.sent)
+        tap.check(c.sock.sent[-1][0] == 22, "the client did not ask")
+        silent(c.sock.sock)
+        tap.equal(asked, len(c.sock.sent), "datagrams of the client")
+        quiet = d.client("dtls")  # before any data
+        quiet.sock.renegotiate()
+        got = client.received(quiet.sock.sock, 0.3)
+        tap.check(got is None or got[0][0] == 21, "not an alert: %r" % (got and got[0][:14],))
+        again, peer = session(d)
+        works(again, peer)
+
+
+def test_old_versions():
+    """DTLS 1.0 is refused"""
+    with serve() as d:
+        sock = stranger(d)
+        old = hello_body(b"").replace(b"\xfe\xfd", b"\xfe\xff", 1)
+        sock.send(record(22, handshake(1, old)))
+        cookie = cookie_of(sock.recv(2048))
+        old = hello_body(cookie).replace(b"\xfe\xfd", b"\xfe\xff", 1)
+        sock.send(record(22, handshake(1, old, 1), number=1))
+        answer = client.received(sock, 2)
+        tap.check(answer is None or answer[0][0] == 21, "answered with %r" % (answer,))
+        c, peer = session(d)
+        works(c, peer)
+
+
+def test_noise():
+    """20,000 changed copies of a real client's datagrams"""
+    with serve() as d:
+        c, peer = session(d)
+        seeds = c.sock.sent[:6]
+        sock = stranger(d)
+        sock.setblocking(False)
+        source = random.Random(7)
+        for _ in range(20000):
+            data = bytearray(source.choice(seeds))
+            for _ in range(source.randrange(1, 6)):
+                data[source.randrange(len(data))] = source.randrange(256)
+            data = data[:source.randrange(1, len(data) + 1)] if source.randrange(4) == 0 else data
+            data[0] = source.choice((20, 21, 22, 23)) if source.randrange(3) == 0 else data[0]
+            try:
+                sock.send(data)
+            except BlockingIOError:
+                pass
+        works(c, peer)
+
+
+if __name__ == "__main__":
+    tap.main()
