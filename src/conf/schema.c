@@ -239,10 +239,12 @@ const struct conf_option conf_options[] = {
      "dropped, so that forged sources cannot use the server to flood others. 0: no limit.",
      CONF_UINT, AT(limits.unauthenticated_rate), .max = 1000000, .value = "100", .dev_value = "0"},
     {"limits.tcp_connections",
-     "TCP and TLS connections of one source (an IPv4 address, a /64 of IPv6) to each worker. With "
-     "listen.proxy_protocol the source is the client, not the load balancer.",
+     "TCP and TLS connections and DTLS sessions of one source (an IPv4 address, a /64 of IPv6) to "
+     "each "
+     "worker. With listen.proxy_protocol the source is the client, not the load balancer.",
      CONF_UINT, AT(limits.tcp_connections), .min = 1, .max = 1000000, .value = "1024"},
-    {"limits.tcp_idle", "Seconds until a TCP connection without an allocation is closed.",
+    {"limits.tcp_idle",
+     "Seconds until a TCP or TLS connection or a DTLS session without an allocation is closed.",
      CONF_UINT, AT(limits.tcp_idle), .min = 1, .max = 86400, .value = "60"},
     {"limits.tcp_backlog",
      "Bytes that are queued for a TCP client that does not read; beyond that data is dropped.",
@@ -260,8 +262,10 @@ const struct conf_option conf_options[] = {
      "Seconds until an unfinished handshake is given up, and an unfinished header of the PROXY "
      "protocol.",
      CONF_UINT, AT(limits.tls_timeout), .min = 1, .max = 3600, .value = "10"},
-    {"limits.dtls_sessions", "DTLS sessions of each worker.", CONF_UINT, AT(limits.dtls_sessions),
-     .min = 1, .max = 10000000, .value = "100000"},
+    {"limits.dtls_sessions",
+     "DTLS sessions of each worker; further clients are not answered. A session takes about 64 KiB "
+     "while there are packets, and half of it while there are none.",
+     CONF_UINT, AT(limits.dtls_sessions), .min = 1, .max = 10000000, .value = "10000"},
     {"limits.user_bps",
      "Bits per second that one user may relay, counted over all allocations, both directions and "
      "the payload alone; the number in a user's record wins. Bursts of 250 ms' worth or 64 KiB "
