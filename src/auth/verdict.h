@@ -61,6 +61,7 @@ struct auth_grant {
     uint8_t kid_len;        // of the user, which begins with the kid
     uint32_t lifetime_max;  // seconds that an allocation may live on
     int64_t token_expires;  // Unix seconds
+    bool unproven;          // nothing is granted: another worker has to see for itself (a request that was moved)
 };
 
 // Step 1: attributes and nonce. client: address that the request came from (a nonce is bound to its IP); now: Unix seconds.

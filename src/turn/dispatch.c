@@ -128,6 +128,40 @@ struct second_time {
     const struct auth_record *record;
 };
 
+// What a token has left behind for a request: on its 5-tuple or, for a ConnectionBind, which comes
+// by a connection of its own, with the allocation of the connection that it names.
+static const struct auth_session *session_of(struct turn_request *r)
+{
+    struct turn_allocation *a = turn_server_find(r->server, r->in->tuple, r->in->now_ms);
+    uint32_t id;
+
+    if (!a && r->msg.method == STUN_CONNECTION_BIND &&
+        stun_get_u32(&r->msg, STUN_ATTR_CONNECTION_ID, &id) == 0) {
+        struct turn_connection *c = connection_find(r->server, id);
+        a = c ? c->allocation : NULL;
+    }
+    return a ? allocation_box(a)->session : NULL;
+}
+
+// Whether a ConnectionBind of who is no user may be one without its token, for an allocation of
+// another worker. It is moved there to be judged, and no further.
+static bool is_to_be_judged_elsewhere(struct turn_request *r, const struct second_time *known)
+{
+    struct turn_server *s = r->server;
+    struct stun_attr token;
+    uint32_t id;
+
+    if (!known || r->granted || known->status != STORE_NOT_FOUND || !s->cfg->auth->token_server ||
+        r->msg.method != STUN_CONNECTION_BIND || !turn_transport_stream(r->in->tuple->transport) ||
+        stun_find(&r->msg, STUN_ATTR_ACCESS_TOKEN, &token) ||
+        stun_get_u32(&r->msg, STUN_ATTR_CONNECTION_ID, &id) < 0 ||
+        turn_server_find(s, r->in->tuple, r->in->now_ms) || connection_owner(s, id) == s->worker)
+        return false;
+    r->out->worker = connection_owner(s, id);
+    r->out->grant = (struct auth_grant){.unproven = true};
+    return true;
+}
+
 static enum auth_step authenticate(struct turn_request *r, const struct second_time *known,
                                    struct auth_reject *reject)
 {
@@ -135,14 +169,13 @@ static enum auth_step authenticate(struct turn_request *r, const struct second_t
     const struct turn_input *in = r->in;
     struct auth_request req;
 
-    if (known && known->grant) {
+    if (known && known->grant && !known->grant->unproven) {
         r->grant = *known->grant;
         r->authenticated = true;
         return AUTH_OK;
     }
-    struct turn_allocation *a = turn_server_find(r->server, in->tuple, in->now_ms);
-    enum auth_step step = auth_begin(cfg, &r->msg, &in->tuple->client, in->unix_time,
-                                     a ? allocation_box(a)->session : NULL, &req, reject);
+    enum auth_step step =
+        auth_begin(cfg, &r->msg, &in->tuple->client, in->unix_time, session_of(r), &req, reject);
 
     if (step != AUTH_LOOKUP && step != AUTH_CHECK)
         return step;
@@ -187,7 +220,7 @@ static enum turn_action handle_request(struct turn_request *r, const struct seco
         case AUTH_CHECK: // went on to be checked
             return TURN_LOOKUP;
         case AUTH_REJECT:
-            return reply_auth(r, &reject);
+            return is_to_be_judged_elsewhere(r, known) ? TURN_MOVE : reply_auth(r, &reject);
         }
         r->allocation = allocation_take(r->server, r->in->tuple, r->in->now_ms);
         if (!r->allocation)
@@ -260,7 +293,7 @@ enum turn_action turn_server_resume(struct turn_server *s, const struct turn_inp
 enum turn_action turn_server_granted(struct turn_server *s, const struct turn_input *in,
                                      const struct auth_grant *grant, struct turn_output *out)
 {
-    struct second_time known = {.grant = grant};
+    struct second_time known = {.grant = grant, .status = STORE_NOT_FOUND};
     enum turn_action action = process(s, in, &known, out);
     mobility_tell_visit(s, in, out);
     return action;

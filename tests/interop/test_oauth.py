@@ -78,7 +78,7 @@ def test_uclient():
     time.sleep(0.2)
     tap.check(peer.alive(), "turnutils_peer ended")
     with Daemon(log={"level": "info"}, tokens=TOKENS) as d:
-        for child, log, flags in [uclient(d, peer_port, *f) for f in (("-c",), (), ("-s", "-c"), ("-t", "-c"))]:
+        for child, log, flags in [uclient(d, peer_port, *f) for f in (("-c",), (), ("-s", "-c"), ("-t", "-c"), ("-T", "-t", "-y", "-c"))]:
             child.wait(50 * tap.SLOW)
             with open(log, encoding="utf-8", errors="backslashreplace") as f:
                 out = f.read()

@@ -5,6 +5,7 @@ import base64
 import json
 import os
 import signal
+import socket
 import struct
 import sys
 import time
@@ -112,6 +113,39 @@ def test_life():
                 tap.equal(c.try_permit("127.0.0.1").code, 401, "CreatePermission after the end")
         text = d.read_log()
         tap.check("user north#" in text, "the log does not name the token's user")
+
+
+def data_connection(d, c, connection, mac_key=None):
+    """The data connection of a TCP relay, asked for as RFC 7635 has it: without the token. (client, answer)"""
+    other = TokenClient(d, Token(mac_key or c.mac_key), c.user, transport="tcp")
+    other.methods = ()
+    other.realm, other.nonce = c.realm, c.nonce
+    return other, other.try_connection_bind(connection)
+
+
+def test_tcp_relays():
+    """TCP relays (RFC 6062): ConnectionBind without the token finds its allocation's, on 4 workers; no other key does"""
+    with Daemon(workers=4, tokens=TOKENS) as d, socket.socket() as at:
+        at.bind(("127.0.0.1", 0))
+        at.listen(16)
+        for _ in range(3):
+            c = TokenClient(d, Token(), transport="tcp")
+            c.allocate_tcp()
+            for number in range(6):
+                connection = c.connect(at.getsockname())
+                peer = at.accept()[0]
+                with peer:
+                    _, msg = data_connection(d, c, connection, os.urandom(20))
+                    tap.equal(msg.code, 401, "ConnectionBind with another key")
+                    bound, msg = data_connection(d, c, connection)
+                    tap.equal(msg.code, None, "ConnectionBind")
+                    bound.send_raw(b"up %d" % number)
+                    tap.equal(peer.recv(100), b"up %d" % number, "at the peer")
+                    peer.sendall(b"down %d" % number)
+                    tap.equal(bound.recv_bytes(6), b"down %d" % number, "at the client")
+                    bound.close()
+            for wrong in (b"\0\0\0\0", b"\xff\xff\xff\xff", os.urandom(4)):
+                tap.equal(data_connection(d, c, wrong)[1].code, 401, "ConnectionBind to nothing")
 
 
 def test_mac_keys():
