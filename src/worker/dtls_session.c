@@ -185,6 +185,8 @@ static void end_for(struct dtls_session *s, int err)
     char text[TEXT_MAX] = "by the client";
     if (err != -EPIPE)
         tls_error_text(s->dtls.ssl, text, sizeof text);
+    if (!s->ready)
+        report_bad_connection(s->worker, "dtls", &s->tuple.client, text);
     dtls_session_end(s, text, true);
 }
 

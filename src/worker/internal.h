@@ -165,8 +165,9 @@ bool relay_errors(struct worker *w, struct turn_allocation *a, struct udp_socket
 
 // report.c: what happened, as log lines.
 void report_event(struct worker *w, const struct turn_event_info *info);
-// A connection that ends because of what the client sent, or left out: a line at level info, unless
-// there are too many of them.
-void report_bad_connection(struct worker *w, const struct addr *client, const char *why);
+// A connection, or a handshake of DTLS, that ends because of what the client sent, or left out: a
+// line at level info, unless there are too many of them.
+void report_bad_connection(struct worker *w, const char *area, const struct addr *client,
+                           const char *why);
 
 #endif

@@ -98,16 +98,17 @@ static void report_refused(struct worker *w, const struct log_about *about,
                  info->code, stun_reason(info->code));
 }
 
-void report_bad_connection(struct worker *w, const struct addr *client, const char *why)
+void report_bad_connection(struct worker *w, const char *area, const struct addr *client,
+                           const char *why)
 {
     uint32_t swallowed;
     if (!log_on(LOG_LVL_INFO) ||
         !log_limit_pass(&w->bad_connections, REFUSALS_IN_10_S, clock_ms() / 1000, &swallowed))
         return;
     if (swallowed)
-        log_info("tcp", "%u more refused connections were not logged", swallowed);
+        log_info(area, "%u more refused connections were not logged", swallowed);
     const struct log_about about = {.client = client};
-    log_line(LOG_LVL_INFO, "tcp", &about, "connection refused: %s", why);
+    log_line(LOG_LVL_INFO, area, &about, "connection refused: %s", why);
 }
 
 void report_event(struct worker *w, const struct turn_event_info *info)

@@ -104,7 +104,7 @@ void stream_close(struct stream *s, const char *why)
 
 void stream_refuse(struct stream *s, const char *why)
 {
-    report_bad_connection(s->worker, &s->tuple.client, why);
+    report_bad_connection(s->worker, "tcp", &s->tuple.client, why);
     stream_close(s, why);
 }
 

@@ -64,7 +64,7 @@ static ssize_t read_failed(struct stream *s, int ret)
     if (err == -EPROTO) {
         int len = snprintf(text, sizeof text, "TLS: ");
         tls_error_text(t->ssl, text + len, sizeof text - (size_t)len);
-        report_bad_connection(s->worker, &s->tuple.client, text);
+        report_bad_connection(s->worker, "tcp", &s->tuple.client, text);
     }
     return err;
 }

@@ -309,6 +309,22 @@ def test_session_limit():
             setup(d)
 
 
+def test_resumption():
+    """a session is resumed by its ticket, also by another worker"""
+    program = need("openssl")
+    with serve(workers=2) as d:
+        ticket = os.path.join(d.folder, "ticket")
+        for option, word in (("-sess_out", "New, "), ("-sess_in", "Reused, ")) + (("-sess_in", "Reused, "),) * 3:
+            before = d.read_log().count("session opened")
+            child = subprocess.Popen([program, "s_client", "-dtls", "-connect", "127.0.0.1:%d" % d.port, option, ticket],
+                                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            tap.cleanup(child.kill)
+            sessions(d, before + 1)
+            out = child.communicate("Q\n", timeout=10 * tap.SLOW)[0]
+            tap.check(word in out, "%r is not in\n%s" % (word, out))
+        tap.equal(d.read_log().count(", resumed"), 4, "sessions that the server resumed")
+
+
 def test_client_certificate():
     """tls.client_ca: who has no certificate gets no session"""
     authority = Authority()
