@@ -126,8 +126,12 @@ const struct conf_option conf_options[] = {
     {"relay.tcp", "Whether clients may have TCP connections to and from peers relayed (RFC 6062).",
      CONF_BOOL, AT(relay.tcp), .value = "true"},
     {"relay.mobility",
-     "Whether a client may take its allocation along to another address (RFC 8016).", CONF_BOOL,
-     AT(relay.mobility), .value = "true"},
+     "Whether a client may take its allocation along to another address or transport (RFC 8016). "
+     "An "
+     "allocation with a ticket for that outlives its connection until it expires. If false, who "
+     "asks "
+     "for a ticket gets 405 (Mobility Forbidden).",
+     CONF_BOOL, AT(relay.mobility), .value = "true"},
 
     {"alternate", "Where clients are sent that ask for an allocation.", CONF_GROUP},
     {"alternate.servers",

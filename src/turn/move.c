@@ -181,6 +181,8 @@ static void *take_link(struct turn_server *s, const struct turn_allocation *a)
     return link;
 }
 
+// Its tables of permissions and channels keep the hash key of the worker that made them, which
+// lives as long as the whole server.
 int turn_server_adopt(struct turn_server *s, struct turn_allocation *a, int64_t now_ms)
 {
     bool expired = now_ms >= a->expires_ms;

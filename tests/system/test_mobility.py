@@ -12,7 +12,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib
 import client
 import stun
 import tap
-from daemon import Daemon, free_block
+from certs import Authority
+from daemon import Daemon, free_block, free_port
 
 TICKET = stun.MOBILITY_TICKET
 MOBILE = [(TICKET, b"")]
@@ -205,38 +206,58 @@ def test_takeover(d, peer):
         both_ways(victim, peer)
 
 
-@with_workers(1, 4)
-def test_transports(d, peer):
-    """between UDP and TCP, and back after the connection was lost"""
-    for n in range(4):
-        c = start(d, "tcp" if n % 2 else "udp")
-        c.bind(client.name_of(peer), CHANNEL)
-        for transport in ("tcp", "tcp", "udp", "tcp", "udp"):
-            old, c = c, move(d, c, transport)
-            both_ways(old, peer, "old " + old.transport)
-            both_ways(c, peer, transport)
-            tap.check(old.request(stun.REFRESH).code == 437, "the old one is not forgotten")
-            c.send_channel(CHANNEL, b"l" * 9000)
-            tap.equal(peer.recv(65536), b"l" * 9000, "a long one")
-            old.close()
-        # Break before make.
-        for _ in range(3):
-            c = move(d, c, "tcp")
-            both_ways(c, peer)
-            c.close()
-            time.sleep(0.02)
-            c = move(d, c, "udp")
-            both_ways(c, peer)
-        # The old connection ends when the client is expected elsewhere, and it has sent nothing yet.
-        old = move(d, c, "tcp")
+def test_transports():
+    """between UDP, TCP, TLS and DTLS, and back after the connection was lost"""
+    authority = Authority()
+    port = free_port()
+    listen = [{"transport": t, "address": "*", "port": port} for t in ("udp+dtls", "tcp+tls")]
+    for workers in (1, 4):
+        with Daemon(port=port, listen=listen, tls=authority.settings(), workers=workers) as d, Peer() as peer:
+            for first in ("udp", "tcp", "tls", "dtls"):
+                make_before_break(d, peer, first)
+                break_before_make(d, peer, first)
+                old_one_ends(d, peer, first)
+
+
+def make_before_break(d, peer, first):
+    c = start(d, first)
+    c.bind(client.name_of(peer), CHANNEL)
+    for transport in ("tls", "tcp", "dtls", "udp", "tcp", "dtls", "tls", first):
+        old, c = c, move(d, c, transport)
+        both_ways(old, peer, "old " + old.transport)
+        both_ways(c, peer, transport)
+        tap.equal(old.request(stun.REFRESH).code, 437, "Refresh at the old 5-tuple")
+        c.send_channel(CHANNEL, b"l" * 5000)
+        tap.equal(peer.recv(65536), b"l" * 5000, "a long one")
+        old.close()
+    c.refresh(0)
+
+
+def break_before_make(d, peer, first):
+    c = start(d, first)
+    c.bind(client.name_of(peer), CHANNEL)
+    for transport in ("udp", "tcp", "tls", "dtls", first):
+        c.close()
+        c = move(d, c, transport)
+        both_ways(c, peer)
+    c.refresh(0)
+
+
+def old_one_ends(d, peer, first):
+    """The old connection ends when the client is expected elsewhere, and it has sent nothing from there."""
+    if first == "udp":
+        return
+    for transport in ("udp", "tcp", "tls", "dtls"):
+        old = start(d, first)
+        old.bind(client.name_of(peer), CHANNEL)
         both_ways(old, peer)
-        c = move(d, old, "tcp")
+        c = move(d, old, transport)
         old.close()
         deadline = time.monotonic() + 5 * tap.SLOW
         got = None
         while not got and time.monotonic() < deadline:
             peer.sendto(b"come", c.relayed[0])
-            got = c.recv(0.1)
+            got = c.recv(0.02)
         tap.equal(got, client.Data(None, CHANNEL, b"come"), "at the new connection")
         c.refresh(0)
 
