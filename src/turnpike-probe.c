@@ -52,6 +52,7 @@ enum {
     OPT_SIZE,
     OPT_INTERVAL,
     OPT_PEER,
+    OPT_RELAY,
     OPT_LIFETIME,
     OPT_STUN,
     OPT_WAIT,
@@ -72,6 +73,8 @@ static const struct opt {
     {OPT_INTERVAL, "interval", "MS", CMD_STUN | CMD_TURN, "between two packets [20]"},
     {OPT_PEER, "peer", "KIND", CMD_TURN,
      "the other end: socket (of this host), relay (a second allocation), auto [auto]"},
+    {OPT_RELAY, "relay", "4|6", CMD_TURN,
+     "ask for a relayed address of IPv4 or IPv6 [the server's choice]"},
     {OPT_LIFETIME, "lifetime", "SECONDS", CMD_NAT,
      "also how long a binding of the NAT lives, up to that; takes as long"},
     {OPT_STUN, "stun", "ADDRESS:PORT", CMD_PUNCH,
@@ -146,19 +149,6 @@ static void print_help(const struct command *cmd)
            "See turnpike-probe(1).\n");
 }
 
-// A decimal number within bounds. 0 or -EINVAL.
-static int parse_number(unsigned *out, const char *text, unsigned min, unsigned max)
-{
-    char *end;
-    unsigned long n;
-    errno = 0;
-    n = strtoul(text, &end, 10);
-    if (errno || end == text || *end || *text == '-' || *text == '+' || n < min || n > max)
-        return -EINVAL;
-    *out = (unsigned)n;
-    return 0;
-}
-
 static int parse_timeout(int64_t *out, const char *text)
 {
     char *end;
@@ -174,6 +164,22 @@ static int bad_value(const struct opt *o, const char *value, const char *allowed
     char shown[128];
     return probe_usage("--%s %s: allowed is %s", o->name,
                        text_escape(shown, sizeof(shown), value, strlen(value)), allowed);
+}
+
+// A decimal number within bounds.
+static int take_number(const struct opt *o, const char *value, unsigned *out, unsigned min,
+                       unsigned max)
+{
+    char *end, allowed[32];
+    unsigned long n;
+
+    errno = 0;
+    n = strtoul(value, &end, 10);
+    *out = (unsigned)n;
+    if (!errno && end != value && !*end && *value != '-' && *value != '+' && n >= min && n <= max)
+        return 0;
+    snprintf(allowed, sizeof(allowed), "%u to %u", min, max);
+    return bad_value(o, value, allowed);
 }
 
 static int take_dns(struct probe *p, const struct opt *o, const char *value)
@@ -243,20 +249,20 @@ static int take_option(struct probe *p, const struct opt *o, const char *value,
     case OPT_STUN:
         p->stun_server = value;
         return addr_parse(&server, value) == 0 ? 0 : bad_value(o, value, "ADDRESS:PORT");
+    case OPT_RELAY:
+        p->relay_family = *value == '6' ? ADDR_IPV6 : ADDR_IPV4;
+        return strcmp(value, "4") == 0 || strcmp(value, "6") == 0 ? 0
+                                                                  : bad_value(o, value, "4 or 6");
     case OPT_WAIT:
-        return parse_number(&p->wait, value, 1, 3600) == 0 ? 0 : bad_value(o, value, "1 to 3600");
+        return take_number(o, value, &p->wait, 1, 3600);
     case OPT_COUNT:
-        return parse_number(&p->count, value, 1, 100000) == 0 ? 0
-                                                              : bad_value(o, value, "1 to 100000");
+        return take_number(o, value, &p->count, 1, 100000);
     case OPT_SIZE:
-        return parse_number(&p->size, value, 12, 1400) == 0 ? 0 : bad_value(o, value, "12 to 1400");
+        return take_number(o, value, &p->size, 12, 1400);
     case OPT_INTERVAL:
-        return parse_number(&p->interval_ms, value, 0, 10000) == 0
-                   ? 0
-                   : bad_value(o, value, "0 to 10000");
+        return take_number(o, value, &p->interval_ms, 0, 10000);
     default:
-        return parse_number(&p->lifetime, value, 2, 7200) == 0 ? 0
-                                                               : bad_value(o, value, "2 to 7200");
+        return take_number(o, value, &p->lifetime, 2, 7200);
     }
 }
 

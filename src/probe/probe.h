@@ -22,8 +22,9 @@ struct probe {
     struct probe_uri uri;    // of words[0]
     struct probe_uri second; // of words[1], for nat
     bool json, insecure;
-    uint8_t family;  // ADDR_NONE: both
-    int64_t timeout; // us for an answer
+    uint8_t family;       // ADDR_NONE: both
+    uint8_t relay_family; // ADDR_NONE: the server's choice, which is IPv4
+    int64_t timeout;      // us for an answer
     const char *ca_file;
     struct addr source; // ADDR_NONE: the kernel's choice
     struct addr dns;    // ADDR_NONE: the host's resolver

@@ -11,7 +11,7 @@
 static int enter(struct probe *p, struct session *s, bool last)
 {
     int rc = session_challenge(p, s, last);
-    return rc == 0 ? session_enter(p, s, ADDR_NONE, last) : rc;
+    return rc == 0 ? session_enter(p, s, p->relay_family, last) : rc;
 }
 
 static bool bind_channel(struct probe *p, struct session *s, const struct addr *peer)

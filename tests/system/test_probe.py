@@ -77,7 +77,7 @@ def turn(uri, *args, **kw):
 def test_stun():
     """stun: mapped address and round trips by UDP and TCP, IPv4 and IPv6"""
     with Daemon() as d:
-        for host in ("127.0.0.1", "[::1]"):
+        for host in HOSTS.values():
             for transport in ("udp", "tcp"):
                 report = json("stun", "stun:%s:%d?transport=%s" % (host, d.port, transport), "--interval", "1")
                 tap.equal([s["step"] for s in report["steps"]], ["resolve", "connect", "binding", "round trip"], "steps")
@@ -88,17 +88,31 @@ def test_stun():
         tap.check("It works" in out and "5 of 5 answered" in out and err == "", out + err)
 
 
-def test_turn():
-    """turn: every step by UDP and TCP, IPv4 and IPv6, and nothing is left behind"""
-    with Daemon(limits={"user_allocations": 2}) as d:
-        for host in ("127.0.0.1", "[::1]"):
-            for transport in ("udp", "tcp"):
-                report = turn("turn:%s:%d?transport=%s" % (host, d.port, transport))
-                check_turn(report)
+HOSTS = {4: "127.0.0.1", 6: "[::1]"}
+
+
+def every_turn(d, transport, *args, secure=None):
+    """All IP versions of both legs."""
+    uri = "%s:%%s:%d?transport=%s" % ("turns" if secure else "turn", d.port, "udp" if transport in ("udp", "dtls") else "tcp")
+    steps = TURN_STEPS[:2] + [transport] + TURN_STEPS[2:] if secure else TURN_STEPS
+    for family, host in HOSTS.items():
+        for relay in HOSTS:
+            with tap.cell("turnpike-probe", "turn", transport, family, relay):
+                report = turn(uri % host, "--relay", str(relay), *args)
+                check_turn(report, steps)
                 tap.equal(report["by_step"]["permission"]["peer"], "socket", "peer")
-                tap.equal(report["by_step"]["challenge"]["realm"], daemon.REALM, "realm")
-                tap.equal(report["by_step"]["challenge"]["password_algorithm"], "SHA-256", "algorithm")
-                check_turn(turn("turn:%s:%d?transport=%s" % (host, d.port, transport), "--peer", "relay"))
+                tap.equal("[" in report["by_step"]["allocate"]["relayed_address"], relay == 6, "IPv6 of the relayed address")
+    return report
+
+
+def test_turn():
+    """turn: every step by UDP and TCP, all IP versions, and nothing is left behind"""
+    with Daemon(limits={"user_allocations": 2}) as d:
+        for transport in ("udp", "tcp"):
+            report = every_turn(d, transport)
+            tap.equal(report["by_step"]["challenge"]["realm"], daemon.REALM, "realm")
+            tap.equal(report["by_step"]["challenge"]["password_algorithm"], "SHA-256", "algorithm")
+            check_turn(turn("turn:127.0.0.1:%d?transport=%s" % (d.port, transport), "--peer", "relay"))
 
 
 def test_turn_text():
@@ -402,11 +416,11 @@ def test_tls():
     authority = Authority()
     d, only = secure_daemon(authority)
     for transport, step, version in (("tcp", "tls", "TLSv1.3"), ("udp", "dtls", "DTLSv1.2")):
-        for port in (d.port, only):
-            report = turn("turns:127.0.0.1:%d?transport=%s" % (port, transport), "--ca", authority.pem)
-            check_turn(report, TURN_STEPS[:2] + [step] + TURN_STEPS[2:])
-            check_tls(report, "localhost, turn.example.org, 127.0.0.1, ::1")
-            tap.equal(report["by_step"][step]["version"], version, "version")
+        every_turn(d, step, "--ca", authority.pem, secure=True)
+        report = turn("turns:127.0.0.1:%d?transport=%s" % (only, transport), "--ca", authority.pem)
+        check_turn(report, TURN_STEPS[:2] + [step] + TURN_STEPS[2:])
+        check_tls(report, "localhost, turn.example.org, 127.0.0.1, ::1")
+        tap.equal(report["by_step"][step]["version"], version, "version")
         report = json("stun", "stuns:[::1]:%d?transport=%s" % (only, transport), "--ca", authority.pem, "--interval", "1")
         tap.equal(report["by_step"][step]["alpn"], "stun.nat-discovery", "ALPN")
         check_turn(turn("turns:127.0.0.1:%d?transport=%s" % (only, transport), "--ca", authority.pem, "--peer", "relay"),

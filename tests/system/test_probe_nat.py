@@ -123,13 +123,17 @@ def relay(net):
     return "turn:" + SERVER
 
 
-def punch(uri, first_host, second_host, code, *args):
-    """Runs both; gives their reports."""
+def call(uri, first_host, second_host, *args):
+    """Starts both."""
     first = start(first_host, "punch", uri, "--user", "user", *args)
     told = json.loads(first.stdout.readline())
     tap.check(told["run"].endswith(told["code"]), "command %r" % told)
-    second = start(second_host, "punch", uri, "--user", "user", told["code"], *args)
-    return finish(first, code), finish(second, code)
+    return first, start(second_host, "punch", uri, "--user", "user", told["code"], *args)
+
+
+def punch(uri, first_host, second_host):
+    """Runs both, which get through; gives their reports."""
+    return [finish(process, WORKS) for process in call(uri, first_host, second_host)]
 
 
 def steps(report):
@@ -147,7 +151,7 @@ def test_punch():
     net = nat.Internet()
     uri = relay(net)
     a, b = net.behind("masquerade"), net.behind("masquerade")
-    first, second = punch(uri, a, b, WORKS)
+    first, second = punch(uri, a, b)
     check_path(first, b.public)
     check_path(second, a.public)
     tap.equal(steps(first)["punch"]["path"], steps(second)["mapping"]["mapped_address"], "path")
@@ -160,7 +164,7 @@ def test_punch_by_tcp():
     net = nat.Internet()
     uri = relay(net) + "?transport=tcp"
     a = net.behind("masquerade")
-    first, second = punch(uri, a, net.host("203.0.113.43"), WORKS)
+    first, second = punch(uri, a, net.host("203.0.113.43"))
     check_path(first, "203.0.113.43")
     check_path(second, a.public)
 
@@ -170,7 +174,7 @@ def test_punch_symmetric_and_full_cone():
     net = nat.Internet()
     uri = relay(net)
     a, b = net.behind("random"), net.behind("static")
-    first, second = punch(uri, a, b, WORKS)
+    first, second = punch(uri, a, b)
     tap.equal((steps(first)["mapping"]["symmetric"], steps(second)["meet"]["symmetric"]), (True, True), "symmetric")
     check_path(first, b.public)
     check_path(second, a.public)
@@ -180,9 +184,11 @@ def test_punch_two_symmetric():
     """punch: two symmetric NATs do not get through, and both probes say why"""
     net = nat.Internet()
     uri = relay(net)
-    for a, b, code in (("random", "random", "both-symmetric"), ("masquerade", "random", "one-symmetric")):
-        reports = punch(uri, net.behind(a), net.behind(b), FAILS, "--timeout", "2")
-        for report in reports:
+    kinds = (("random", "random", "both-symmetric"), ("masquerade", "random", "one-symmetric"))
+    pairs = [(call(uri, net.behind(a), net.behind(b), "--timeout", "2"), code) for a, b, code in kinds]
+    for pair, code in pairs:
+        for process in pair:
+            report = finish(process, FAILS)
             tap.equal((report["failure"]["step"], report["failure"]["code"]), ("punch", code), "failure")
             tap.check("relay" in report["failure"]["means"] and report["direct"] is False, "report %r" % report)
 
