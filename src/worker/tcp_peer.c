@@ -103,17 +103,16 @@ static void charge(struct tcp_peer *p, size_t len)
 // The client has taken all: goes on with the peer, or passes its end on.
 static void serve_client(struct tcp_peer *p)
 {
-    int err = 0;
-    if (!p->ended)
-        err = !p->limited && event_add(&p->readable, NULL) ? -ENOMEM : 0;
-    else if (!p->finished)
-        err = stream_finish(p->stream);
-    if (err == -EAGAIN)
+    if (!p->ended) {
+        if (!p->limited && event_add(&p->readable, NULL))
+            break_off(p);
         return;
-    p->finished = p->ended;
-    if (err)
-        break_off(p);
-    else if (p->finished && p->client_ended)
+    }
+    // A client that has gone already has been sent everything, and may have sent something.
+    if (!p->finished && stream_finish(p->stream) == -EAGAIN)
+        return;
+    p->finished = true;
+    if (p->client_ended)
         end(p);
 }
 
