@@ -465,6 +465,31 @@ def test_ends_before_it_is_read():
             tap.check(got == whole or (got is None and transport == "tls"), "by %s: not what was sent" % transport)
 
 
+def test_half_a_bind():
+    """T14: a ConnectionBind that is never finished holds neither its connection nor the peer's"""
+    with Daemon(limits={"tcp_idle": 1, "unauthenticated_rate": 0}) as d:
+        c = control(d)
+        at = listener()
+        connection = c.connect(client.name_of(at))
+        halves = [c.another() for _ in range(20)]
+        for half in halves:
+            tap.cleanup(half.close)
+            half.send_raw(half.signed(stun.CONNECTION_BIND, [(stun.CONNECTION_ID, connection)])[:-9])
+        for half in halves:
+            tap.check(gone(half.sock), "it is still open")
+        bound = c.data_connection(connection)
+        bound.send_raw(b"whole")
+        tap.equal(accept(at)[0].recv(5), b"whole", "at the peer")
+        time.sleep(2.5)  # a data connection may be silent for longer than limits.tcp_idle
+        bound.send_raw(b"still here")
+        tap.equal(c.refresh(), 600, "lifetime")
+        bound.sock.settimeout(0.1)
+        try:
+            tap.check(bound.sock.recv(1) == b"x", "the data connection was closed")
+        except socket.timeout:
+            pass
+
+
 def test_bandwidth():
     """limits.user_bps slows connections down and loses nothing, in both directions"""
     with Daemon(limits={"unauthenticated_rate": 0, "user_bps": 16000000}) as d:
