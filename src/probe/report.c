@@ -98,7 +98,8 @@ void step_begin(struct report *r, const char *name)
     step_progress(r, "...");
 }
 
-static void append(char *buf, size_t cap, const char *fmt, va_list ap)
+static void __attribute__((format(printf, 3, 0)))
+append(char *buf, size_t cap, const char *fmt, va_list ap)
 {
     size_t len = strlen(buf);
     vsnprintf(buf + len, cap - len, fmt, ap);
