@@ -139,6 +139,11 @@ static const struct advice no_source = {
     "This host cannot send from the address that --source asks for.",
     {"that the address is this host's, and of the family of the server's"},
 };
+static const struct advice local_firewall = {
+    "This host itself does not let the packet out: a firewall on it forbids that.",
+    {"the rules of this host for what goes out: nft list ruleset, iptables -L OUTPUT",
+     "other programs here that guard the network, a VPN for instance"},
+};
 static const struct advice other = {
     "The operating system did not let this happen.",
     {"the message above, and the network of this host"},
@@ -163,6 +168,9 @@ const struct advice *advice_for_errno(int err, enum transport transport)
     case EADDRNOTAVAIL:
     case EAFNOSUPPORT:
         return &no_source;
+    case EPERM:
+    case EACCES:
+        return &local_firewall;
     default:
         return &other;
     }
@@ -237,6 +245,9 @@ const char *errno_code(int err)
     case EPROTO:
     case EBADMSG:
         return "protocol";
+    case EPERM:
+    case EACCES:
+        return "firewall";
     case ENOENT:
         return "not-found";
     case ENOMEM:
@@ -253,6 +264,9 @@ const char *errno_text(int err)
         return "no answer";
     case ECONNREFUSED:
         return "refused";
+    case EPERM:
+    case EACCES:
+        return "this host does not let the packet out";
     case EPIPE:
     case ECONNRESET:
         return "the other side hung up";

@@ -117,7 +117,8 @@ def test_two_servers():
 
 def relay(net):
     """turnpiked on the wide area network; gives its URI."""
-    Daemon(netns=net.host(SERVER), server=SERVER, port=3478,
+    net.server = net.host(SERVER)
+    Daemon(netns=net.server, server=SERVER, port=3478,
            listen=[{"transport": t, "address": "*", "port": 3478} for t in ("udp", "tcp")],
            relay={"addresses": [SERVER], "allow": ["203.0.113.0/24"]})
     return "turn:" + SERVER
@@ -191,6 +192,30 @@ def test_punch_two_symmetric():
             report = finish(process, FAILS)
             tap.equal((report["failure"]["step"], report["failure"]["code"]), ("punch", code), "failure")
             tap.check("relay" in report["failure"]["means"] and report["direct"] is False, "report %r" % report)
+
+
+def test_loss():
+    """turn: tells what was lost on the way to the peer from what was lost on the way back"""
+    net = nat.Internet()
+    uri = relay(net)
+    # Packets of 160 bytes with their headers: as ChannelData to the server, and as the peer sends them.
+    for length, there, back in ((192, 20.0, 0.0), (188, 0.0, 20.0)):
+        host = net.host("203.0.113.%d" % length)
+        nat.nft(net.server, "table ip t%d { chain in { type filter hook input priority 0;"
+                            " ip saddr 203.0.113.%d meta length %d numgen inc mod 5 0 drop; }\n}\n" % ((length,) * 3))
+        report = finish(start(host, "turn", uri, "--user", "user", "--count", "20"), WORKS)
+        echo = steps(report)["echo"]
+        tap.equal((echo["status"], echo["back"], echo["loss_to_peer_percent"], echo["loss_back_percent"]),
+                  ("warning", 16, there, back), "echo")
+
+
+def test_local_firewall():
+    """turn: a firewall on this host that forbids to send"""
+    net = nat.Internet()
+    host = net.host("203.0.113.81")
+    nat.nft(host, "table ip t { chain out { type filter hook output priority 0; meta l4proto udp drop; }\n}\n")
+    report = finish(start(host, "turn", "turn:" + SERVER, "--user", "user"), FAILS)
+    tap.equal((report["failure"]["step"], report["failure"]["code"]), ("challenge", "firewall"), "failure")
 
 
 def test_turn_behind_nat():
