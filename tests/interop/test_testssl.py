@@ -13,6 +13,9 @@ import tap
 from daemon import Daemon, die_with_parent, folder, free_port, need
 
 HARMLESS = ("OK", "INFO", "LOW", "DEBUG")
+# Its s_client leaves at once, on a busy machine before the tickets of TLS 1.3 have come, and then there is nothing to
+# resume. tests/system/test_tls.py sees to resumption.
+UNCERTAIN = ("sessionresumption_ticket",)
 LEAST = 60  # findings of a scan that was one
 
 
@@ -42,7 +45,8 @@ def test_findings():
         findings = scan(port, authority)
         tap.check(d.answers(), "no answer afterwards")
     tap.diag("%d findings" % len(findings))
-    bad = ["%s %s: %s" % (f["severity"], f["id"], f["finding"]) for f in findings if f["severity"] not in HARMLESS]
+    bad = ["%s %s: %s" % (f["severity"], f["id"], f["finding"]) for f in findings
+           if f["severity"] not in HARMLESS and not (f["severity"] == "WARN" and f["id"] in UNCERTAIN)]
     tap.equal(bad, [], "findings")
     tap.check(len(findings) >= LEAST, "the scan ended early: %r" % findings)
     said = {f["id"]: f["finding"] for f in findings}
