@@ -29,6 +29,7 @@ enum turn_action turn_handle_channel_bind(struct turn_request *r)
     int code = turn_require_allocation(r);
     if (code)
         return reply_error(r, code);
+    mobility_follow(r);
     // A TCP allocation has no channels (RFC 6062).
     if (r->allocation->connections)
         return reply_error(r, 400);

@@ -45,6 +45,8 @@ enum turn_action turn_handle_create_permission(struct turn_request *r)
 
     int code = turn_require_allocation(r);
     if (!code)
+        mobility_follow(r);
+    if (!code)
         code = check_peers(r);
     if (code)
         return reply_error(r, code);

@@ -51,6 +51,7 @@ struct turn_mobility {
     uint8_t worker; // whose 5-tuple it is
     struct turn_tuple tuple;
     void *link; // of this worker
+    bool followed; // a request came from there: see mobility_follow
     // The newest ticket, and the Refresh that it answers.
     uint32_t number;
     uint8_t ticket[TICKET_LEN];
@@ -237,6 +238,10 @@ int mobility_check(struct turn_request *r, const struct stun_attr *ticket,
                    struct turn_elsewhere *elsewhere);
 // The client has arrived at the request's 5-tuple: 0 or 500.
 int mobility_arrive(struct turn_request *r);
+
+// A request, other than the Refresh that showed the ticket, comes from where the client has arrived:
+// the allocation follows it there.
+void mobility_follow(struct turn_request *r);
 
 // Fills in visit_ms and follow after a request of another worker.
 void mobility_tell_visit(struct turn_server *s, const struct turn_input *in,

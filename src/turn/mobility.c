@@ -150,6 +150,21 @@ int mobility_arrive(struct turn_request *r)
     return 0;
 }
 
+// RFC 8016 3.2.2 has data from the new 5-tuple move the allocation. A client that only listens, as
+// one side of turnutils_uclient -y does, would wait for ever: so its next request does so too.
+void mobility_follow(struct turn_request *r)
+{
+    struct turn_allocation *a = r->allocation;
+    struct turn_mobility *m = a->mobility;
+
+    if (!m || !m->arrived || m->worker != receiver(r) || !tuple_equal(r->in->tuple, &m->tuple))
+        return;
+    if (m->worker == r->server->worker)
+        mobility_settle(r->server, a);
+    else
+        m->followed = true; // it moves behind the answer
+}
+
 // --- what the worker of a routed request has to know ---
 
 void mobility_tell_visit(struct turn_server *s, const struct turn_input *in,
@@ -165,5 +180,5 @@ void mobility_tell_visit(struct turn_server *s, const struct turn_input *in,
         !tuple_equal(&m->tuple, in->tuple))
         return;
     out->visit_ms = m->allocation->expires_ms;
-    out->follow = !m->allocation->link;
+    out->follow = !m->allocation->link || m->followed;
 }

@@ -135,6 +135,7 @@ void mobility_place(struct turn_server *s, struct turn_mobility *m, uint8_t work
 {
     mobility_displace(s, m);
     m->arrived = true;
+    m->followed = false;
     m->worker = worker;
     m->tuple = *tuple;
     m->link = link;

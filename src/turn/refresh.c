@@ -91,6 +91,8 @@ static enum turn_action refresh(struct turn_request *r, bool ends, bool newer, b
     code = moves ? mobility_arrive(r) : 0;
     if (code)
         return reply_error(r, code);
+    if (!moves)
+        mobility_follow(r);
     // The family that is named, or all that are there (RFC 8656 8.1).
     a->lifetime = turn_lifetime(r);
     allocation_extend(r->server, a, family, r->in->now_ms + (int64_t)a->lifetime * 1000);

@@ -125,22 +125,26 @@ def test_traffic(d, peer):
 
 @with_workers(1, 4)
 def test_make_before_break(d, peer):
-    """the old 5-tuple is served until the client sends data from the new one"""
+    """the old 5-tuple is served until the client sends data from the new one, or goes on there with its requests"""
     for _ in range(8):
         old = start(d)
         old.bind(client.name_of(peer), CHANNEL)
         new = move(d, old)
         both_ways(old, peer, "still the old one")
-        new.permit("127.0.0.9")
-        new.refresh(900)
-        both_ways(old, peer, "though the new one asked for something")
         tap.equal(client.received(new.sock, 0.02), None, "data at the new one")
         both_ways(new, peer, "the new one")
         both_ways(new, peer, "for good")
         peer.sendto(b"late", new.relayed[0])
         tap.equal(new.recv().payload, b"late", "data of a peer")
         tap.equal(client.received(old.sock, 0.02), None, "data at the old one")
-        new.refresh(0)
+        newer = move(d, new)
+        both_ways(new, peer, "the one before the newest")
+        newer.permit("127.0.0.9")
+        peer.sendto(b"heard", newer.relayed[0])
+        tap.equal(newer.recv().payload, b"heard", "data of a peer to who only asked")
+        tap.equal(client.received(new.sock, 0.02), None, "data at the one before")
+        both_ways(newer, peer, "the newest one")
+        newer.refresh(0)
 
 
 @with_workers(1, 4)

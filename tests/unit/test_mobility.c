@@ -128,6 +128,38 @@ static void who_gets_one(void **state)
 
 // --- moving ---
 
+// A client that sends no data, but goes on with its requests at the new 5-tuple.
+static void requests_move(void **state)
+{
+    struct fixture *f = *state;
+    struct turn_allocation *a;
+    struct kept t = allocate_mobile(f);
+    const char *places[] = {"198.51.100.9:1", "198.51.100.9:2", "198.51.100.9:3"};
+
+    a = the_allocation(f);
+    for (unsigned i = 0; i < 3; i++) {
+        struct turn_tuple old = f->tuple;
+        f->tuple.client = ip_port(places[i]);
+        assert_int_equal(move(f, &t, 900), 0);
+        t = answer_ticket(f);
+        assert_ptr_equal(at(f, &old), a);
+        assert_int_equal(i == 0   ? do_permit(f, "8.8.8.8:1")
+                         : i == 1 ? do_bind(f, 0x4004, "8.8.4.4:1")
+                                  : do_refresh(f, -1),
+                         0);
+        assert_int_equal(f->events[TURN_EVENT_MOVED], i + 1);
+        assert_null(at(f, &old));
+        assert_ptr_equal(at(f, &f->tuple), a);
+    }
+    // A request that is refused moves nothing.
+    struct turn_tuple old = f->tuple;
+    f->tuple.client = ip_port("198.51.100.9:4");
+    assert_int_equal(move(f, &t, 900), 0);
+    f->user = "bob";
+    assert_int_equal(do_permit(f, "8.8.8.8:1"), 441);
+    assert_ptr_equal(at(f, &old), a);
+}
+
 static void make_before_break(void **state)
 {
     struct fixture *f = *state;
@@ -152,9 +184,8 @@ static void make_before_break(void **state)
     assert_ptr_equal(at(f, &old), a);
     assert_null(at(f, &new));
     assert_true(turn_server_expects(f->server, &new));
-    assert_int_equal(do_permit(f, "9.9.9.9:1"), 0);
-    assert_ptr_equal(at(f, &old), a);
     f->tuple = old;
+    assert_int_equal(do_permit(f, "9.9.9.9:1"), 0);
     assert_int_equal(do_send(f, "9.9.9.9:1"), SENT);
     assert_int_equal(do_refresh(f, -1), 0);
     assert_int_equal(f->events[TURN_EVENT_MOVED], 0);
@@ -647,6 +678,7 @@ int main(void)
         cmocka_unit_test(sealing),
         cmocka_unit_test_setup_teardown(who_gets_one, setup, teardown),
         cmocka_unit_test_setup_teardown(make_before_break, setup, teardown),
+        cmocka_unit_test_setup_teardown(requests_move, setup, teardown),
         cmocka_unit_test_setup_teardown(by_channel_data, setup, teardown),
         cmocka_unit_test_setup_teardown(lost_answer, setup, teardown),
         cmocka_unit_test_setup_teardown(refused, setup, teardown),
