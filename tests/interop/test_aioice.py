@@ -14,7 +14,9 @@ from daemon import Daemon
 try:
     import aioice
     from aioice import turn
-except ImportError:
+except ModuleNotFoundError as why:
+    if why.name != "aioice":
+        raise  # it is there and broken, such as by a module of ours that has the name of one of its own
     aioice = None
 
 
@@ -138,35 +140,40 @@ async def whole_ice():
             await a.close()
 
 
+def run(feature, case, transport):
+    with tap.cell("aioice", feature, transport):
+        asyncio.run(case(transport))
+
+
 def test_udp():
     """UDP: allocate, relay to two peers both ways, delete"""
     need()
-    asyncio.run(whole_life("udp"))
+    run("channels to two peers, deletion", whole_life, "udp")
 
 
 def test_tcp():
     """TCP: allocate, relay to two peers both ways, delete"""
     need()
-    asyncio.run(whole_life("tcp"))
+    run("channels to two peers, deletion", whole_life, "tcp")
 
 
 def test_refresh_udp():
     """UDP: a short lifetime is refreshed, channels are refreshed"""
     need()
-    asyncio.run(short_life("udp"))
+    run("Refresh, channels bound again", short_life, "udp")
 
 
 def test_refresh_tcp():
     """TCP: a short lifetime is refreshed, channels are refreshed"""
     need()
-    asyncio.run(short_life("tcp"))
+    run("Refresh, channels bound again", short_life, "tcp")
 
 
 def test_stale_nonce():
     """a stale nonce is replaced"""
     need()
     for transport in ("udp", "tcp"):
-        asyncio.run(stale(transport))
+        run("stale nonce (438)", stale, transport)
 
 
 def test_wrong_password():
@@ -178,7 +185,8 @@ def test_wrong_password():
 def test_ice():
     """two ICE agents meet through their relayed candidates"""
     need()
-    asyncio.run(whole_ice())
+    with tap.cell("aioice", "ICE by relayed candidates", "udp"), tap.cell("aioice", "ICE by relayed candidates", "tcp"):
+        asyncio.run(whole_ice())
 
 
 if __name__ == "__main__":

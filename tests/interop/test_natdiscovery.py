@@ -35,6 +35,10 @@ def run(program, d, host, *flags, ns=None):
     return done.stdout
 
 
+def cell(feature, family=4):
+    return tap.cell("turnutils_natdiscovery", feature, "udp", family)
+
+
 def check_discovery(out):
     for line in ("Endpoint Independent Mapping!", "Endpoint Independent Filtering!", "No ALG: Mapped == XOR-Mapped"):
         tap.check(line in out, "it does not say %r: %s" % (line, out))
@@ -44,10 +48,13 @@ def test_loopback():
     """on loopback: mapping and filtering (-m -f), with padding (-P), lifetime (-t), hairpinning (-H), collision (-c)"""
     with daemon(("127.0.0.1", "127.0.0.2")) as d:
         check_discovery(run("turnutils_natdiscovery", d, "127.0.0.1", "-m", "-f"))
-        check_discovery(run("turnutils_natdiscovery", d, "127.0.0.1", "-m", "-f", "-P"))
-        # A client whose RESPONSE-PORT is not honoured would hear nothing the second time.
-        tap.check("RFC 5780 response 2" in run("turnutils_natdiscovery", d, "127.0.0.1", "-t", "-T", "1"), "no second answer")
-        tap.check("Received a request" in run("turnutils_natdiscovery", d, "127.0.0.1", "-H"), "no hairpinning")
+        with cell("mapping and filtering with PADDING (-P)"):
+            check_discovery(run("turnutils_natdiscovery", d, "127.0.0.1", "-m", "-f", "-P"))
+        with cell("lifetime of bindings by RESPONSE-PORT (-t)"):
+            # A client whose RESPONSE-PORT is not honoured would hear nothing the second time.
+            tap.check("RFC 5780 response 2" in run("turnutils_natdiscovery", d, "127.0.0.1", "-t", "-T", "1"), "no second answer")
+        with cell("hairpinning (-H)"):
+            tap.check("Received a request" in run("turnutils_natdiscovery", d, "127.0.0.1", "-H"), "no hairpinning")
         run("turnutils_natdiscovery", d, "127.0.0.1", "-c", "-L", "127.0.0.1", "-A", "127.0.0.3")
 
 
@@ -57,11 +64,13 @@ def test_namespace():
     server, host = netns.Namespace(), netns.Namespace()
     netns.pair(server, ["192.0.2.1/24", "192.0.2.2/24", "2001:db8::1/64", "2001:db8::2/64"],
                host, ["192.0.2.9/24", "2001:db8::9/64"])
-    for hosts in (("192.0.2.1", "192.0.2.2"), ("2001:db8::1", "2001:db8::2")):
+    for family, hosts in ((4, ("192.0.2.1", "192.0.2.2")), (6, ("2001:db8::1", "2001:db8::2"))):
         with daemon(hosts, netns=server) as d:
-            # -P: on this link what is padded travels in fragments.
-            check_discovery(run("turnutils_natdiscovery", d, hosts[0], "-m", "-f", ns=host))
-            check_discovery(run("turnutils_natdiscovery", d, hosts[0], "-m", "-f", "-P", ns=host))
+            with cell("mapping (RFC 5780)", family), cell("filtering (RFC 5780)", family):
+                check_discovery(run("turnutils_natdiscovery", d, hosts[0], "-m", "-f", ns=host))
+            # On this link what is padded travels in fragments.
+            with cell("mapping and filtering with PADDING (-P)", family):
+                check_discovery(run("turnutils_natdiscovery", d, hosts[0], "-m", "-f", "-P", ns=host))
 
 
 def test_stunclient():

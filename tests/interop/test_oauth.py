@@ -67,7 +67,23 @@ def uclient(d, peer_port, *flags):
     log = os.path.join(folder(), "log")
     child = Process([need("turnutils_uclient"), "-J", "-p", str(d.port), "-e", "127.0.0.1", "-r", str(peer_port), "-m", "4",
                      "-n", "500", "-z", str(4 * tap.SLOW), "-l", "160", *flags, "127.0.0.1"], log, cwd=d.folder)
-    return child, log, " ".join(flags) or "with RTCP"
+    return child, log, flags
+
+
+FEATURES = {("-c",): "access token (-J): channels", (): "access token (-J): RTP and RTCP pairs",
+            ("-s", "-c"): "access token (-J): Send indications", ("-t", "-c"): "access token (-J): channels",
+            ("-T", "-t", "-y", "-c"): "access token (-J): TCP relays"}
+
+
+def judge(child, log, flags):
+    child.wait(50 * tap.SLOW)
+    with open(log, encoding="utf-8", errors="backslashreplace") as f:
+        out = f.read()
+    totals = re.findall(r"tot_send_msgs=(\d+), tot_recv_msgs=(\d+)", out)
+    tap.check(totals, "uclient -J %s: no summary:\n%s" % (" ".join(flags), tail(log, 15)))
+    sent, received = (int(n) for n in totals[-1])
+    tap.diag("uclient -J %s: sent %d, came back %d" % (" ".join(flags), sent, received))
+    tap.equal((sent >= 2000, received), (True, sent), "uclient -J " + " ".join(flags))
 
 
 def test_uclient():
@@ -78,15 +94,9 @@ def test_uclient():
     time.sleep(0.2)
     tap.check(peer.alive(), "turnutils_peer ended")
     with Daemon(log={"level": "info"}, tokens=TOKENS) as d:
-        for child, log, flags in [uclient(d, peer_port, *f) for f in (("-c",), (), ("-s", "-c"), ("-t", "-c"), ("-T", "-t", "-y", "-c"))]:
-            child.wait(50 * tap.SLOW)
-            with open(log, encoding="utf-8", errors="backslashreplace") as f:
-                out = f.read()
-            totals = re.findall(r"tot_send_msgs=(\d+), tot_recv_msgs=(\d+)", out)
-            tap.check(totals, "uclient -J %s: no summary:\n%s" % (flags, tail(log, 15)))
-            sent, received = (int(n) for n in totals[-1])
-            tap.diag("uclient -J %s: sent %d, came back %d" % (flags, sent, received))
-            tap.equal((sent >= 2000, received), (True, sent), "uclient -J " + flags)
+        for child, log, flags in [uclient(d, peer_port, *f) for f in FEATURES]:
+            with tap.cell("turnutils_uclient", FEATURES[flags], "tcp" if "-t" in flags else "udp"):
+                judge(child, log, flags)
         users = set(re.findall(r"allocation created.* user ([a-z]+)#[0-9a-f]{16},", d.read_log()))
         tap.check(users and users <= {"north", "union", "oldempire"}, "users of the allocations: %r" % users)
 

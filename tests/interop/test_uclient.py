@@ -4,6 +4,7 @@
 The cases of a test run at the same time, since the tool spends most of its time waiting.
 """
 
+import contextlib
 import os
 import re
 import sys
@@ -14,15 +15,19 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import tap
 from daemon import Daemon, folder, free_port, need, Process, tail
 
+PAIRS, ALTERNATE, TCP_RELAYS = "RTP and RTCP pairs (EVEN-PORT)", "ALTERNATE-SERVER", "TCP relays (RFC 6062)"
 CLIENTS, PACKETS, INTERVAL = 10, 1000, 3 * tap.SLOW  # the interval is in ms
 
 
 class Case:
-    """One run of the client with its own daemon and peer."""
+    """One run of the client with its own daemon and peer. feature: what the compatibility matrix calls it, if it has it."""
 
-    def __init__(self, *flags, host="127.0.0.1", peer_host="127.0.0.1", redirect=False, packets=PACKETS):
+    def __init__(self, *flags, host="127.0.0.1", peer_host="127.0.0.1", redirect=False, packets=PACKETS, feature=None):
         program, peer_program = need("turnutils_uclient"), need("turnutils_peer")
         self.flags = " ".join(flags) or "with RTCP"
+        self.feature = feature
+        self.transport = "tcp" if {"-t", "-T", "-P"} & set(flags) else "udp"
+        self.family, self.relay = 6 if ":" in host else 4, 6 if "-x" in flags else 4
         self.daemon = Daemon(log={"level": "info"})
         self.first = Daemon(alternate={"servers": ["%s:%d" % (host, self.daemon.port)]}) if redirect else None
         self.log = os.path.join(folder(), "log")
@@ -37,7 +42,16 @@ class Case:
                                *flags, host], self.log, cwd=self.daemon.folder)
         tap.on_failure(lambda: "turnutils_uclient %s:\n%s" % (self.flags, tail(self.log, 15)))
 
+    def cell(self):
+        if not self.feature:
+            return contextlib.nullcontext()
+        return tap.cell("turnutils_uclient", self.feature, self.transport, self.family, self.relay)
+
     def finish(self):
+        with self.cell():
+            self.judge()
+
+    def judge(self):
         """Its summary has to count as many packets back as were sent."""
         code = self.client.wait(55 * tap.SLOW)
         with open(self.log, encoding="utf-8", errors="backslashreplace") as f:
@@ -68,17 +82,17 @@ def run(*cases):
 
 def test_udp():
     """UDP: channels (-c: no RTCP pairs), channels with RTCP pairs by EVEN-PORT, Send indications (-s)"""
-    run(Case("-c"), Case(), Case("-s", "-c"))
+    run(Case("-c"), Case(feature=PAIRS), Case("-s", "-c"))
 
 
 def test_tcp():
     """TCP (-t): channels, Send with RTCP pairs, extra requests (-G) with padding (-D) and DONT-FRAGMENT (-g)"""
-    run(Case("-t", "-c"), Case("-t", "-s"), Case("-t", "-c", "-D", "-G", "-g"))
+    run(Case("-t", "-c"), Case("-t", "-s", feature=PAIRS), Case("-t", "-c", "-D", "-G", "-g"))
 
 
 def test_ipv6():
     """IPv6 relays (-x): for IPv6 clients, for IPv4 clients over TCP with RTCP pairs, with Send"""
-    run(Case("-x", "-c", host="::1", peer_host="::1"), Case("-x", "-t", peer_host="::1"),
+    run(Case("-x", "-c", host="::1", peer_host="::1"), Case("-x", "-t", peer_host="::1", feature=PAIRS),
         Case("-x", "-s", "-c", host="::1", peer_host="::1"))
 
 
@@ -89,14 +103,19 @@ def test_client_to_client():
 
 def test_alternate():
     """ALTERNATE-SERVER: the tool goes from the first daemon to the second, over UDP and TCP"""
-    run(Case("-c", redirect=True), Case("-t", "-c", redirect=True))
+    run(Case("-c", redirect=True, feature=ALTERNATE), Case("-t", "-c", redirect=True, feature=ALTERNATE))
 
 
 def test_tcp_relay():
     """TCP relays (-T, client to client): Connect and ConnectionAttempt, IPv6; with peers that connect (-P)"""
     packets = 100  # few enough for the receive buffers of -P's peers: they never read
-    passive = Case("-P", packets=packets)
-    run(Case("-T"), Case("-T", "-x", host="::1"))
+    passive = Case("-P", packets=packets, feature="TCP relays to peers that connect (-P)")
+    run(Case("-T", feature=TCP_RELAYS), Case("-T", "-x", host="::1", feature=TCP_RELAYS))
+    with passive.cell():
+        judge_passive(passive, packets)
+
+
+def judge_passive(passive, packets):
     # The tool does not count at those peers, so that the daemon's bytes are looked at.
     passive.client.wait(55 * tap.SLOW)
     ends = re.findall(r"TCP allocation deleted .* sent (\d+) bytes, received (\d+) bytes", passive.daemon.read_log())

@@ -14,7 +14,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 
 import daemon
-import dns
+import name_server
 import stun
 import tap
 from certs import Authority
@@ -268,27 +268,27 @@ def test_resolution():
     """names: NAPTR, SRV and addresses by RFC 5928, the next address where one is dead"""
     with Daemon() as d:
         dead = daemon.free_port()
-        zone = dns.Server({
-            ("example.org", dns.NAPTR): [(1, 1, "s", "RELAY:turn.udp", "_turn._udp.example.org")],
-            ("_turn._udp.example.org", dns.SRV): [(1, 0, dead, "host.example.org"), (2, 0, d.port, "host.example.org")],
-            ("_stun._tcp.example.org", dns.SRV): [(1, 0, d.port, "host.example.org")],
-            ("host.example.org", dns.A): ["127.0.0.1"],
+        zone = name_server.Server({
+            ("example.org", name_server.NAPTR): [(1, 1, "s", "RELAY:turn.udp", "_turn._udp.example.org")],
+            ("_turn._udp.example.org", name_server.SRV): [(1, 0, dead, "host.example.org"), (2, 0, d.port, "host.example.org")],
+            ("_stun._tcp.example.org", name_server.SRV): [(1, 0, d.port, "host.example.org")],
+            ("host.example.org", name_server.A): ["127.0.0.1"],
         })
         report = turn("turn:example.org", "--dns", zone.address)
         resolve = report["by_step"]["resolve"]
         tap.equal([t["address"] for t in resolve["targets"]], ["127.0.0.1:%d" % dead, "127.0.0.1:%d" % d.port], "targets")
         tap.equal([s["status"] for s in report["steps"][:5]], ["ok", "ok", "warning", "ok", "ok"], "steps")
-        tap.check(("example.org", dns.NAPTR) in zone.asked, "questions %r" % zone.asked)
+        tap.check(("example.org", name_server.NAPTR) in zone.asked, "questions %r" % zone.asked)
         json("stun", "stun:example.org?transport=tcp", "--dns", zone.address, "--interval", "1")
 
 
 def test_resolution_fails():
     """names: not there, name servers that fail, that do not answer"""
-    failure("stun", "stun:nothing.example.org", "--dns", dns.Server({}).address, step="resolve",
+    failure("stun", "stun:nothing.example.org", "--dns", name_server.Server({}).address, step="resolve",
             failure_code="dns-not-found")
-    failure("stun", "stun:nothing.example.org", "--dns", dns.Server({}, code=dns.SERVFAIL).address, step="resolve",
-            failure_code="dns-failed")
-    failure("stun", "stun:a.example.org:1", "-4", "--timeout", "0.5", "--dns", dns.Server({}, silent=True).address,
+    failure("stun", "stun:nothing.example.org", "--dns", name_server.Server({}, code=name_server.SERVFAIL).address,
+            step="resolve", failure_code="dns-failed")
+    failure("stun", "stun:a.example.org:1", "-4", "--timeout", "0.5", "--dns", name_server.Server({}, silent=True).address,
             step="resolve", failure_code="dns-failed")
     failure("stun", "stun:127.0.0.1", "-6", step="resolve", failure_code="not-found")
 
