@@ -251,7 +251,7 @@ static void reload(struct daemon *d)
         log_mistakes(mistakes);
         log_error("conf", "the configuration is not taken over; the old one stays");
     } else if (server_reload(d->server, conf, &why)) {
-        log_error("conf", "%s: %s; the old configuration stays", config_name(d->options), why);
+        log_error("conf", "%s; the old configuration stays", why);
     } else {
         const struct conf *c = server_conf(d->server);
         err = log_setup(c->log.level, c->log.format, c->log.target);
@@ -354,7 +354,7 @@ static int start(struct daemon *d, struct conf *conf, const struct account *acco
     const char *why = NULL;
     int err = server_new(&d->server, conf, &why);
     if (err == -EINVAL) {
-        log_error("conf", "%s: %s", config_name(d->options), why);
+        log_error("conf", "%s", why);
         return err;
     }
     if (!err && drop_privileges(server_conf(d->server), account))
@@ -411,7 +411,7 @@ static int check(const struct options *o, const struct conf *conf)
 {
     const char *why;
     if (server_check(conf, &why)) {
-        fprintf(stderr, "%s: %s\n", config_name(o), why);
+        fprintf(stderr, "%s\n", why);
         return EXIT_CONFIG;
     }
     printf("%s: the configuration is sound\n", config_name(o));

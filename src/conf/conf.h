@@ -72,7 +72,9 @@ struct conf_token_key {
 };
 
 struct conf {
-    char *file; // where it came from; NULL for --dev
+    char *file;                  // where it came from; NULL for --dev
+    struct conf_origin *origins; // where each value was set, for conf_explain
+    size_t origin_count;
     bool dev;
     char *realm;
     unsigned workers;   // as given; 0: one per CPU
@@ -178,6 +180,11 @@ struct conf *conf_load_text(const char *text, const char *name, bool dev,
                             const struct conf_override *overrides, size_t override_count,
                             struct conf_errors *errors);
 void conf_free(struct conf *c);
+
+// For mistakes that show only when the configuration is used, such as in the files that it names:
+// writes why, which as a rule begins with a key ("tls.key: cannot read ..."), behind the file and
+// line that set it, or behind the file alone where it is not set there or begins otherwise.
+void conf_explain(const struct conf *c, const char *why, char *out, size_t cap);
 
 // How the URIs of auth.stores are checked; NULL (the start value): their form only. Once, before
 // any load: the stores are a layer of their own, and this way their URIs are checked where the

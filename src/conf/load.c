@@ -290,6 +290,7 @@ void conf_free(struct conf *c)
         if (conf_options[i].type != CONF_GROUP && !(parent && parent->type == CONF_GROUPS))
             conf_option_free(&conf_options[i], c);
     }
+    conf_origins_free(c);
     free(c->file);
     free(c);
 }

@@ -79,6 +79,11 @@ void conf_fail_syntax(struct loader *l, const char *text);
 // What only shows when everything has been read: one value against another.
 void conf_check_whole(struct loader *l);
 
+// Keeps where a value is from: the command line, or the file and line of s. Defaults are nowhere.
+void conf_note_origin(struct loader *l, const config_setting_t *s, const char *key,
+                      bool overridden);
+void conf_origins_free(struct conf *c);
+
 // Frees what an option holds in base.
 void conf_option_free(const struct conf_option *o, void *base);
 

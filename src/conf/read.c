@@ -276,6 +276,7 @@ static void read_list(struct loader *l, const struct conf_option *o, void *base,
 void conf_read(struct loader *l, const struct conf_option *o, void *base, const config_setting_t *s,
                const char *key)
 {
+    conf_note_origin(l, s, key, l->overridden[o - conf_options]);
     if (o->list)
         read_list(l, o, base, s, key);
     else

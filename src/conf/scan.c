@@ -7,6 +7,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -143,10 +144,14 @@ static void check_number(struct scan *s, const char *word, size_t len)
     n = strtoull(digit, NULL, hex ? 16 : 10);
     if (digits == 0 || rest > 2 || strspn(digit + digits, "L") < rest)
         return; // not a whole number
-    if (errno == ERANGE || n > (rest > 0 ? INT64_MAX : INT32_MAX))
+    if (errno == ERANGE || n > INT64_MAX)
         conf_fail_at(s->l, s->name, s->line, NULL,
-                     "%.*s is out of range, no number may be above %d", len < 40 ? (int)len : 40,
-                     word, INT32_MAX);
+                     "%.*s is out of range, no number may be above %" PRId64,
+                     len < 40 ? (int)len : 40, word, INT64_MAX);
+    else if (rest == 0 && n > INT32_MAX)
+        conf_fail_at(s->l, s->name, s->line, NULL,
+                     "%.*s is out of range, no number may be above %d without an L behind it",
+                     len < 40 ? (int)len : 40, word, INT32_MAX);
 }
 
 static void skip_word(struct scan *s)

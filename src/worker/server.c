@@ -45,8 +45,8 @@ static int build(struct server *s, const char **why)
     unsigned n = c->workers ? c->workers : cpu_count();
     while (s->worker_count < n) {
         struct worker **w = &s->workers[s->worker_count];
-        int err = worker_new(w, s->worker_count, s->snapshot, s->ports, s->quota,
-                             s->ticket_key, why);
+        int err =
+            worker_new(w, s->worker_count, s->snapshot, s->ports, s->quota, s->ticket_key, why);
         if (err)
             return err;
         s->worker_count++;
@@ -87,11 +87,12 @@ int server_new(struct server **out, struct conf *conf, const char **why)
 
 int server_check(const struct conf *conf, const char **why)
 {
-    static _Thread_local char text[TLS_WHY_MAX];
+    char text[TLS_WHY_MAX];
     struct tls_context *tls;
     int err = snapshot_make_tls(&tls, conf, text);
     tls_context_free(tls);
-    *why = text;
+    if (err)
+        *why = snapshot_explain(conf, text);
     return err;
 }
 
@@ -167,12 +168,12 @@ static int try_stores(const struct snapshot *snapshot, const char **why)
 
 int server_reload(struct server *s, struct conf *conf, const char **why)
 {
-    static _Thread_local char text[96];
+    char text[96];
     const char *key = fixed_difference(s->snapshot->conf, conf);
     if (key) {
-        conf_free(conf);
         snprintf(text, sizeof text, "%s cannot change while the server runs: restart it", key);
-        *why = text;
+        *why = snapshot_explain(conf, text);
+        conf_free(conf);
         return -EINVAL;
     }
     struct snapshot *snapshot = snapshot_new(conf, s->nonce_key, why);
@@ -180,6 +181,7 @@ int server_reload(struct server *s, struct conf *conf, const char **why)
         return -EINVAL;
     int err = try_stores(snapshot, why);
     if (err) {
+        *why = snapshot_explain(snapshot->conf, *why);
         snapshot_unref(snapshot);
         return err;
     }

@@ -262,9 +262,16 @@ int snapshot_make_tls(struct tls_context **out, const struct conf *c, char why[T
     return err;
 }
 
+const char *snapshot_explain(const struct conf *c, const char *why)
+{
+    static _Thread_local char text[TLS_WHY_MAX + 1024];
+    conf_explain(c, why, text, sizeof text);
+    return text;
+}
+
 struct snapshot *snapshot_new(struct conf *conf, const uint8_t nonce_key[32], const char **why)
 {
-    static _Thread_local char tls_why[TLS_WHY_MAX];
+    char tls_why[TLS_WHY_MAX];
     *why = "out of memory";
     struct snapshot *s = calloc(1, sizeof *s);
     if (!s) {
@@ -275,12 +282,13 @@ struct snapshot *snapshot_new(struct conf *conf, const uint8_t nonce_key[32], co
     s->conf = conf;
     fill_auth(s, nonce_key);
     fill_policy(s);
-    if (!find_relays(s, why) || !find_own(s) || !find_closed(s) || !fill_stores(s)) {
-        snapshot_unref(s);
-        return NULL;
-    }
-    if (snapshot_make_tls(&s->tls, conf, tls_why)) {
+    bool good = find_relays(s, why) && find_own(s) && find_closed(s) && fill_stores(s);
+    if (good && snapshot_make_tls(&s->tls, conf, tls_why)) {
         *why = tls_why;
+        good = false;
+    }
+    if (!good) {
+        *why = snapshot_explain(conf, *why);
         snapshot_unref(s);
         return NULL;
     }

@@ -33,6 +33,9 @@ struct snapshot *snapshot_new(struct conf *conf, const uint8_t nonce_key[32], co
 struct snapshot *snapshot_ref(struct snapshot *s);
 void snapshot_unref(struct snapshot *s);
 
+// conf_explain in a text that is valid until the next call in this thread.
+const char *snapshot_explain(const struct conf *c, const char *why);
+
 // Reads certificates and keys. NULL in *out when none are configured. 0 or a negative errno with
 // why.
 int snapshot_make_tls(struct tls_context **out, const struct conf *c, char why[TLS_WHY_MAX]);

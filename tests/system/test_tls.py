@@ -4,6 +4,7 @@
 import contextlib
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -556,7 +557,12 @@ def test_bad_files_at_start():
             code, _, err = run_daemon("-c", path, *args)
             lines = [line for line in err.splitlines() if "running as root" not in line]
             tap.equal((code, len(lines)), (2, 1), "exit code and lines of %s" % err)
-            tap.check(lines[0].endswith("%s: %s" % (path, reason)), "says %s, not %s" % (lines[0], reason))
+            found = re.search(re.escape(path) + r":(\d+): (.*)$", lines[0])
+            tap.check(found, "no file and line in " + lines[0])
+            tap.equal(found[2], reason, "the mistake")
+            with open(path, encoding="ascii") as f:
+                line = f.read().splitlines()[int(found[1]) - 1]
+            tap.check(reason[4:reason.index(":")] in line, "line %s has no such key: %s" % (found[1], line))
 
 
 def test_expired_certificate():

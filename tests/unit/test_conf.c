@@ -74,9 +74,17 @@ static void syntax(void **state)
         {R "((((((((((((((((((((((\n", "t.conf:2: brackets are nested too deeply\n"},
         {R "@include \"/etc/passwd\"\n", "t.conf:2: @include: is not possible here\n"},
         {R "auth = { timeout = 4294967396; };\n",
-         "t.conf:2: 4294967396 is out of range, no number may be above 2147483647\n"},
+         "t.conf:2: 4294967396 is out of range, no number may be above 2147483647 without an L "
+         "behind it\n"},
         {R "auth = { timeout = 0x100000064; };\n",
-         "t.conf:2: 0x100000064 is out of range, no number may be above 2147483647\n"},
+         "t.conf:2: 0x100000064 is out of range, no number may be above 2147483647 without an L "
+         "behind it\n"},
+        {R "auth = { timeout = -4294967196; };\n",
+         "t.conf:2: 4294967196 is out of range, no number may be above 2147483647 without an L "
+         "behind it\n"},
+        {R "limits = { user_bps = 9223372036854775808L; };\n",
+         "t.conf:2: 9223372036854775808L is out of range, no number may be above "
+         "9223372036854775807\n"},
     };
     CHECK_ALL(m);
 }
