@@ -203,6 +203,22 @@ static void check_tokens(struct loader *l)
         conf_fail(l, whence(l, "tokens.keys"), "tokens.keys", "are set without tokens.server");
 }
 
+// What cannot be searched by hash would lock those out who do as they are told.
+static void check_anonymity(struct loader *l)
+{
+    const struct conf *c = l->conf;
+    const config_setting_t *s = whence(l, "auth.username_anonymity");
+
+    if (!c->auth.username_anonymity)
+        return;
+    if (c->auth.secret_count > 0)
+        conf_fail(l, s, "auth.username_anonymity", "is set together with auth.secrets");
+    for (size_t i = 0; i < c->auth.store_count; i++)
+        if (c->auth.stores[i] && strstr(c->auth.stores[i], "layout=coturn"))
+            conf_fail(l, s, "auth.username_anonymity",
+                      "is set together with a store in coturn's layout");
+}
+
 static void check_strings(struct loader *l, const char *key, char *const *items, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -249,6 +265,7 @@ void conf_check_whole(struct loader *l)
     check_alternate(l);
     check_strings(l, "auth.stores", l->conf->auth.stores, l->conf->auth.store_count);
     check_users(l);
+    check_anonymity(l);
     check_strings(l, "auth.secrets", l->conf->auth.secrets, l->conf->auth.secret_count);
     check_tokens(l);
     check_lifetime(l);

@@ -120,6 +120,7 @@ struct conf {
         size_t user_count;
         char **secrets;
         size_t secret_count;
+        bool username_anonymity; // RFC 8489 9.2
         unsigned nonce_lifetime; // s
         char *nonce_key;         // NULL: random at start
         unsigned cache_ttl;      // s

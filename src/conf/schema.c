@@ -174,6 +174,13 @@ const struct conf_option conf_options[] = {
      "ice-servers uses the first.",
      CONF_STRING, LIST(auth.secrets, auth.secret_count, 8), .min = 1, .max = 256, .secret = true,
      .value = "[ ]"},
+    {"auth.username_anonymity",
+     "Whether clients are told to send a hash in place of their user name (RFC 8489). Those that "
+     "know "
+     "of it do; they are served without this as well, and others with it. Not possible with shared "
+     "secrets, those in stores included, or \"layout=coturn\": there nobody can be found by a "
+     "hash.",
+     CONF_BOOL, AT(auth.username_anonymity), .value = "false"},
     {"auth.nonce_lifetime", "Seconds that a nonce is good for.", CONF_UINT, AT(auth.nonce_lifetime),
      .min = 1, .max = 86400, .value = "3600"},
     {"auth.nonce_key",

@@ -150,6 +150,7 @@ static void fill_auth(struct snapshot *s, const uint8_t nonce_key[32])
     const struct conf *c = s->conf;
     s->auth.realm = c->realm;
     s->auth.token_server = c->tokens.server;
+    s->auth.username_anonymity = c->auth.username_anonymity;
     s->auth.nonce_lifetime = c->auth.nonce_lifetime;
     memcpy(s->auth.nonce_key, nonce_key, 32);
     if (c->auth.nonce_key)

@@ -546,6 +546,17 @@ static void files_and_includes(void **state)
 }
 
 // User names that an attacker would choose: none is a format, a path or a second line to us.
+static void anonymity(void **state)
+{
+    static const struct mistake m[] = {
+        {R "auth = { secrets = [ \"s\" ];\nusername_anonymity = true; };\n",
+         "t.conf:3: auth.username_anonymity: is set together with auth.secrets\n"},
+        {R "auth = { stores = [ \"redis://h/0?layout=coturn\" ]; username_anonymity = true; };\n",
+         "t.conf:2: auth.username_anonymity: is set together with a store in coturn's layout\n"},
+    };
+    CHECK_ALL(m);
+}
+
 // OpaqueString (RFC 8265) of names, realms and passwords.
 static void credentials_are_prepared(void **state)
 {
@@ -615,6 +626,7 @@ int main(void)
         cmocka_unit_test(defaults),
         cmocka_unit_test(external_finds_its_relay_address),
         cmocka_unit_test(files_and_includes),
+        cmocka_unit_test(anonymity),
         cmocka_unit_test(credentials_are_prepared),
         cmocka_unit_test(hostile_text_is_only_text),
     };
