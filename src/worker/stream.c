@@ -129,7 +129,9 @@ static void handle_frame(struct stream *s, const uint8_t *frame, size_t len, int
         request_input(w, &s->sink, &s->tuple, frame, len);
     else if (!s->allocation && !migrate_data(w, &s->tuple, frame, len, now_ms))
         return;
-    else if (now_ms < s->allocation->expires_ms)
+    // Load balancers can say of two connections that they are one client's: it may have come to the
+    // other one.
+    else if (s->allocation && now_ms < s->allocation->expires_ms)
         relay_channel_data(w, s->allocation, frame, len, now_ms);
 }
 
@@ -238,12 +240,14 @@ static void on_resumed(struct stream *s)
 void stream_resume(struct stream *s)
 {
     s->paused = false;
-    if (event_add(&s->readable, NULL))
+    if (event_add(&s->readable, NULL)) {
         stream_fail(s);
-    else if (s->partial_len)
-        on_resumed(s);
-    else if (s->transport->buffered(s))
+        return;
+    }
+    if (s->transport->buffered(s))
         event_active(&s->readable, EV_READ, 0);
+    if (s->partial_len)
+        on_resumed(s);
 }
 
 // --- life ---

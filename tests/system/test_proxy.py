@@ -77,6 +77,19 @@ def test_versions():
                         d.wait_log("client=%s:%d allocation created" % (name, source[1]))
 
 
+def test_twins():
+    """two connections of what the balancer says is one client: a mobile client at one of them, data from the other"""
+    with serve(workers=1) as d:
+        source, dest = four()
+        old = d.client()
+        ticket = old.try_allocate(extra=[(stun.MOBILITY_TICKET, b"")]).get(stun.MOBILITY_TICKET)
+        one, two = (d.client("tcp", preface=line(source, dest)) for _ in range(2))
+        tap.equal(one.request(stun.REFRESH, [(stun.MOBILITY_TICKET, ticket)]).code, None, "the code")
+        two.send_channel(0x4000, b"data")
+        tap.check(two.binding(), "no answer to the other one")
+        tap.equal(one.refresh(0), 0, "the lifetime")
+
+
 def test_relaying():
     """an allocation behind a header relays both ways, and another client's header gives another 5-tuple"""
     with serve() as d, client.udp_socket("127.0.0.2") as peer:
