@@ -189,6 +189,7 @@ static void bucket_put(struct turn_server *s, struct turn_allocation *a)
 void allocation_link(struct turn_server *s, struct turn_allocation *a, int64_t now_ms,
                      int64_t expires_ms)
 {
+    turn_server_leave(s, &a->tuple); // a visit that has expired
     set_expiry(a, ADDR_NONE, expires_ms);
     allocation_relink(s, a, now_ms);
 }
@@ -244,6 +245,7 @@ void allocation_end(struct turn_server *s, struct turn_allocation *a, enum turn_
     info.user = a->user->name;
     info.user_len = a->user->name_len;
     s->ops.event(s->arg, &info);
+    mobility_end_visit(s, a);
     allocation_unlink(s, a);
     allocation_free(s, a, true);
 }

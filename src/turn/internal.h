@@ -239,9 +239,12 @@ int mobility_check(struct turn_request *r, const struct stun_attr *ticket,
 // The client has arrived at the request's 5-tuple: 0 or 500.
 int mobility_arrive(struct turn_request *r);
 
-// A request, other than the Refresh that showed the ticket, comes from where the client has arrived:
-// the allocation follows it there.
+// A request, other than the Refresh that showed the ticket, comes from where the client has
+// arrived: the allocation follows it there.
 void mobility_follow(struct turn_request *r);
+
+// Has another worker forget the visit, if there is one.
+void mobility_end_visit(struct turn_server *s, const struct turn_allocation *a);
 
 // Fills in visit_ms and follow after a request of another worker.
 void mobility_tell_visit(struct turn_server *s, const struct turn_input *in,

@@ -141,6 +141,8 @@ int mobility_arrive(struct turn_request *r)
 
     if (code)
         return code;
+    if (m->worker != receiver(r))
+        mobility_end_visit(s, a);
     mobility_place(s, m, receiver(r), r->in->tuple, receiver(r) == s->worker ? r->in->link : NULL);
     memcpy(m->txid, r->msg.txid, sizeof(m->txid));
     m->repeat_ms = r->in->now_ms + REPEAT_MS;
@@ -165,7 +167,22 @@ void mobility_follow(struct turn_request *r)
         m->followed = true; // it moves behind the answer
 }
 
-// --- what the worker of a routed request has to know ---
+// --- what other workers have to know ---
+
+void mobility_end_visit(struct turn_server *s, const struct turn_allocation *a)
+{
+    const struct turn_mobility *m = a->mobility;
+    if (!m || !m->arrived || m->worker == s->worker)
+        return;
+    struct turn_event_info info = {
+        .event = TURN_EVENT_UNEXPECTED,
+        .tuple = &a->tuple,
+        .allocation = a,
+        .old = &m->tuple,
+        .worker = m->worker,
+    };
+    s->ops.event(s->arg, &info);
+}
 
 void mobility_tell_visit(struct turn_server *s, const struct turn_input *in,
                          struct turn_output *out)

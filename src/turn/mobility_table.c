@@ -133,7 +133,13 @@ struct turn_mobility *mobility_by_tuple(const struct turn_server *s, const struc
 void mobility_place(struct turn_server *s, struct turn_mobility *m, uint8_t worker,
                     const struct turn_tuple *tuple, void *link)
 {
+    struct turn_mobility *other;
+
     mobility_displace(s, m);
+    // One 5-tuple has one allocation (RFC 8656 3.2). A client that shows two tickets at once, of
+    // allocations of other workers, gets the last.
+    while (worker == s->worker && (other = mobility_by_tuple(s, tuple)))
+        mobility_displace(s, other);
     m->arrived = true;
     m->followed = false;
     m->worker = worker;

@@ -116,7 +116,9 @@ int turn_server_visit(struct turn_server *s, const struct turn_elsewhere *at,
         return -ENOMEM;
     m->owner = at->worker;
     m->expires_ms = expires_ms;
-    if (link)
+    // It may have allocated there since, or that allocation may not have been swept: then nothing
+    // moves there.
+    if (link && !turn_server_find(s, tuple, INT64_MIN))
         mobility_place(s, m, s->worker, tuple, link);
     return 0;
 }
@@ -205,5 +207,7 @@ int turn_server_adopt(struct turn_server *s, struct turn_allocation *a, int64_t 
     report_moved(s, a, TURN_EVENT_MOVED, NULL, NULL);
     if (rc < 0 || expired)
         allocation_end(s, a, expired ? TURN_EVENT_EXPIRED : TURN_EVENT_CLOSED);
+    else
+        allocation_age(s, a, now_ms); // one of two families may have expired on the way
     return rc;
 }

@@ -70,6 +70,9 @@ enum turn_event {
     TURN_EVENT_BOUND,        // a client data connection is bound to the one of peer
     TURN_EVENT_REFUSED,      // any other error answer; code and method set; a may be NULL
     TURN_EVENT_LIMITED, // total, bps and dropped set; each limit once in BANDWIDTH_TELL_SECONDS
+    // The client is not expected any more at old, a 5-tuple of another worker, which is set: there
+    // turn_server_forget.
+    TURN_EVENT_UNEXPECTED,
 };
 
 struct turn_event_info {
@@ -88,6 +91,7 @@ struct turn_event_info {
     bool total;       // the server's bandwidth limit, not the user's
     uint64_t bps;     // the limit
     uint32_t dropped; // datagrams since the last such event
+    uint8_t worker;
 };
 
 // What the machine asks of its worker.

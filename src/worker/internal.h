@@ -144,6 +144,8 @@ void migrate_claim(struct worker *w, const struct turn_tuple *tuple,
 void migrate_disconnect(struct worker *w, struct turn_allocation *a);
 // Its expiry has changed.
 void migrate_refreshed(struct worker *w, const struct turn_allocation *a);
+// Its client does not go to that worker any more.
+void migrate_unexpected(struct worker *w, const struct turn_allocation *a, unsigned worker);
 void migrate_sweep(struct worker *w, int64_t now_ms);
 void migrate_end(struct worker *w); // when all mail has been read
 

@@ -328,15 +328,28 @@ void migrate_disconnect(struct worker *w, struct turn_allocation *a)
 struct visit {
     struct turn_elsewhere at;
     struct turn_tuple tuple;
-    int64_t expires_ms;
+    int64_t expires_ms; // 0: it is over
 };
 
 static void on_visit(void *worker, void *arg)
 {
     struct worker *w = worker;
     struct visit *v = arg;
-    turn_server_visit(w->turn, &v->at, &v->tuple, NULL, v->expires_ms);
+    if (v->expires_ms)
+        turn_server_visit(w->turn, &v->at, &v->tuple, NULL, v->expires_ms);
+    else
+        turn_server_forget(w->turn, v->at.session, NULL);
     free(v);
+}
+
+static void post_visit(struct worker *w, unsigned to, const struct visit *visit)
+{
+    struct visit *v = malloc(sizeof *v);
+    if (!v)
+        return;
+    *v = *visit;
+    if (worker_post(w, to, on_visit, v))
+        free(v);
 }
 
 void migrate_refreshed(struct worker *w, const struct turn_allocation *a)
@@ -345,12 +358,15 @@ void migrate_refreshed(struct worker *w, const struct turn_allocation *a)
     struct turn_tuple tuple;
     if (!turn_server_visited(w->turn, a, &at, &tuple))
         return;
-    struct visit *v = malloc(sizeof *v);
-    if (!v)
-        return;
-    *v = (struct visit){{at.session, (uint8_t)w->index}, tuple, a->expires_ms};
-    if (worker_post(w, at.worker, on_visit, v))
-        free(v);
+    const struct visit v = {{at.session, (uint8_t)w->index}, tuple, a->expires_ms};
+    post_visit(w, at.worker, &v);
+}
+
+void migrate_unexpected(struct worker *w, const struct turn_allocation *a, unsigned worker)
+{
+    const struct visit v = {.at.session = a->session};
+    if (!w->ended)
+        post_visit(w, worker, &v);
 }
 
 // --- life ---

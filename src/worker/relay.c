@@ -338,6 +338,9 @@ static void on_event(void *arg, const struct turn_event_info *info)
     case TURN_EVENT_REFRESHED:
         migrate_refreshed(w, a);
         break;
+    case TURN_EVENT_UNEXPECTED:
+        migrate_unexpected(w, a, info->worker);
+        break;
     default:
         break;
     }

@@ -140,6 +140,7 @@ void report_event(struct worker *w, const struct turn_event_info *info)
         report_moved(&about, info);
         break;
     case TURN_EVENT_LEFT: // the other worker says where it is
+    case TURN_EVENT_UNEXPECTED:
         break;
     case TURN_EVENT_PERMISSION:
         if (log_on(LOG_LVL_DEBUG))

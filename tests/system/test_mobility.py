@@ -389,6 +389,35 @@ def test_storm():
         both_ways(move(d, c), peer)
 
 
+def test_pipelined():
+    """what follows a Refresh with a ticket in the same segment, an Allocate or another ticket, confuses nobody"""
+    with Daemon(workers=4) as d, Peer() as peer:
+        for n in range(16):
+            olds = [start(d, "tcp"), start(d, "tcp")]
+            for c in olds:
+                c.bind(client.name_of(peer), CHANNEL)
+            new = another(d, olds[0], "tcp")
+            first = new.signed(stun.REFRESH, [(TICKET, olds[0].ticket)])
+            allocate = [(stun.REQUESTED_TRANSPORT, b"\x11\0\0\0")]
+            second = (new.signed(stun.ALLOCATE, allocate), new.signed(stun.REFRESH, [(TICKET, olds[1].ticket)]))[n % 2]
+            new.send_raw(first + second)
+            new.wait(second[8:20], 0.05)
+            if n % 4 < 2:  # its connection ends first
+                new.close()
+                d.answers()
+            for c in olds:
+                c.close()
+                peer.sendto(b"x", c.relayed[0])
+            new.close()
+        both_ways(move(d, bound(d, peer)), peer)
+
+
+def bound(d, peer):
+    c = start(d)
+    c.bind(client.name_of(peer), CHANNEL)
+    return c
+
+
 def test_sigterm_in_a_storm():
     """SIGTERM in the middle of a storm of moves: exit 0, nothing leaks"""
     for _ in range(3):

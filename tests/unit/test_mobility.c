@@ -650,6 +650,155 @@ static void nothing_piles_up(void **state)
     fixture_free(b);
 }
 
+// What comes behind a request that went to another worker is handled before its answer is there.
+static int route_late(struct fixture *from, const struct fixture *then, struct fixture *to)
+{
+    memcpy(from->request, then->request, then->request_len);
+    from->request_len = then->request_len;
+    from->out = then->out;
+    return fixture_route(from, to);
+}
+
+static void allocates_at_once(void **state)
+{
+    static struct fixture then;
+    struct fixture *a = *state, *b = fixture_fellow(a, 9);
+    struct kept t = allocate_mobile(a);
+    struct turn_allocation *al = the_allocation(a);
+    b->tuple.client.port += 7;
+    b->transaction = 500;
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(move(b, &t, 3600), FORWARDED);
+        then = *b;
+        assert_int_equal(do_allocate(b), 0);
+        b->now_ms += i ? 601 * 1000 : 0; // it has expired, and nothing has looked at it since
+        assert_int_equal(route_late(b, &then, a), 0);
+        t = answer_ticket(b);
+        assert_false(turn_server_expects(b->server, &b->tuple));
+        b->now_ms = a->now_ms;
+        assert_int_equal(do_refresh(b, 0), 0);
+        b->tuple.client.port++;
+    }
+    b->tuple.client.port--;
+    // Nobody is there any more: the connection of b may have ended.
+    struct turn_allocation *got =
+        turn_server_detach(a->server, al->session, b->worker, NULL, a->now_ms);
+    assert_ptr_equal(got, al);
+    assert_int_equal(turn_server_adopt(b->server, got, b->now_ms), 0);
+    assert_null(al->link);
+    assert_null(the_allocation(b));
+    fixture_free(b);
+}
+
+static void two_tickets_at_once(void **state)
+{
+    static struct fixture then;
+    struct fixture *a = *state, *b = fixture_fellow(a, 9);
+    struct kept t = allocate_mobile(a), u;
+    struct turn_allocation *first = the_allocation(a), *second;
+    a->tuple.client.port++;
+    u = allocate_mobile(a);
+    second = the_allocation(a);
+    b->tuple.client.port += 7;
+    b->transaction = 500;
+    assert_int_equal(move(b, &t, -1), FORWARDED);
+    then = *b;
+    assert_int_equal(move(b, &u, -1), FORWARDED);
+    assert_int_equal(fixture_route(b, a), 0);
+    assert_int_equal(route_late(b, &then, a), 0);
+    turn_server_leave(b->server, &b->tuple);
+    assert_false(turn_server_expects(b->server, &b->tuple));
+    for (int i = 0; i < 2; i++) {
+        struct turn_allocation *al = i ? first : second;
+        struct turn_allocation *got =
+            turn_server_detach(a->server, al->session, b->worker, NULL, a->now_ms);
+        assert_ptr_equal(got, al);
+        assert_int_equal(turn_server_adopt(b->server, got, b->now_ms), 0);
+        assert_null(al->link);
+    }
+    fixture_free(b);
+}
+
+// The answer to a Refresh that prolongs the visit is late.
+static void allocates_where_it_was_expected(void **state)
+{
+    struct fixture *a = *state, *b = fixture_fellow(a, 9);
+    struct kept t = allocate_mobile(a);
+    struct turn_elsewhere at = {the_allocation(a)->session, a->worker}, elsewhere;
+    b->tuple.client.port += 7;
+    assert_int_equal(move(b, &t, -1), FORWARDED);
+    assert_int_equal(fixture_route(b, a), 0);
+    b->now_ms += 600 * 1000;
+    assert_int_equal(do_allocate(b), 0);
+    struct turn_tuple tuple = b->tuple;
+    assert_int_equal(turn_server_visit(b->server, &at, &tuple, NULL, b->now_ms + 1000), 0);
+    assert_false(turn_server_disconnect(b->server, the_allocation(b), &elsewhere));
+    assert_false(turn_server_expects(b->server, &tuple));
+    fixture_free(b);
+}
+
+// Visits are no longer than they have to be, or who allocates, moves and deletes fills the memory.
+static void visits_end(void **state)
+{
+    struct fixture *a = *state, *b = fixture_fellow(a, 9), *c = fixture_fellow(a, 10);
+    for (int i = 0; i < 3; i++) {
+        struct kept t = allocate_mobile(a);
+        struct turn_allocation *al = the_allocation(a);
+        b->tuple.client.port += 7;
+        b->transaction = c->transaction = a->transaction;
+        assert_int_equal(move(b, &t, -1), FORWARDED);
+        assert_int_equal(fixture_route(b, a), 0);
+        t = answer_ticket(b);
+        b->tuple.client.port++;
+        assert_int_equal(move(b, &t, -1), FORWARDED);
+        assert_int_equal(fixture_route(b, a), 0);
+        t = answer_ticket(b);
+        assert_int_equal(a->events[TURN_EVENT_UNEXPECTED], i * 2); // the same worker
+        c->tuple.client.port += 100;
+        assert_int_equal(move(c, &t, -1), FORWARDED);
+        assert_int_equal(fixture_route(c, a), 0);
+        assert_int_equal(a->events[TURN_EVENT_UNEXPECTED], i * 2 + 1);
+        assert_int_equal(a->unexpected_at, b->worker);
+        if (i == 0)
+            assert_int_equal(do_refresh(a, 0), 0);
+        else if (i == 1)
+            turn_allocation_close(a->server, al);
+        else
+            turn_server_sweep(a->server, a->now_ms += 601 * 1000);
+        assert_int_equal(a->events[TURN_EVENT_UNEXPECTED], i * 2 + 2);
+        assert_int_equal(a->unexpected_at, c->worker);
+    }
+    fixture_free(c);
+    fixture_free(b);
+}
+
+static void a_family_expires_on_the_way(void **state)
+{
+    struct fixture *a = *state, *b = fixture_fellow(a, 9);
+    request_begin(a, STUN_REQUEST, STUN_ALLOCATE);
+    stun_put_u32(&a->w, STUN_ATTR_REQUESTED_TRANSPORT, 17u << 24);
+    stun_put_u32(&a->w, STUN_ATTR_ADDITIONAL_ADDRESS_FAMILY, 2u << 24);
+    stun_put(&a->w, STUN_ATTR_MOBILITY_TICKET, "", 0);
+    assert_int_equal(fixture_send(a), 0);
+    struct kept t = answer_ticket(a);
+    struct turn_allocation *al = the_allocation(a);
+    b->tuple.client.port += 7;
+    assert_int_equal(move(b, &t, -1), FORWARDED);
+    assert_int_equal(fixture_route(b, a), 0);
+    request_begin(a, STUN_REQUEST, STUN_REFRESH);
+    stun_put_u32(&a->w, STUN_ATTR_REQUESTED_ADDRESS_FAMILY, 2u << 24);
+    stun_put_u32(&a->w, STUN_ATTR_LIFETIME, 3600);
+    assert_int_equal(fixture_send(a), 0);
+    struct turn_allocation *got =
+        turn_server_detach(a->server, al->session, b->worker, NULL, a->now_ms);
+    assert_ptr_equal(got, al);
+    b->now_ms += 601 * 1000;
+    assert_int_equal(turn_server_adopt(b->server, got, b->now_ms), 0);
+    assert_int_equal(b->open, 1);
+    assert_ptr_equal(the_allocation(b), al);
+    fixture_free(b);
+}
+
 static void many(void **state)
 {
     struct fixture *f = *state;
@@ -693,6 +842,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(away_elsewhere, setup, teardown),
         cmocka_unit_test_setup_teardown(adoption_fails, setup, teardown),
         cmocka_unit_test_setup_teardown(nothing_piles_up, setup, teardown),
+        cmocka_unit_test_setup_teardown(allocates_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(two_tickets_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(allocates_where_it_was_expected, setup, teardown),
+        cmocka_unit_test_setup_teardown(visits_end, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_family_expires_on_the_way, setup, teardown),
         cmocka_unit_test_setup_teardown(many, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -63,6 +63,8 @@ static void event(void *arg, const struct turn_event_info *info)
     f->last = *info;
     if (info->peer)
         f->last_peer = *info->peer;
+    if (info->event == TURN_EVENT_UNEXPECTED)
+        f->unexpected_at = info->worker;
 }
 
 static void relay_detach(void *arg, struct turn_allocation *a)

@@ -7,7 +7,7 @@
 #include "turn/server.h"
 
 #define REALM "example.org"
-#define EVENTS 16 // kinds
+#define EVENTS 17 // kinds
 
 // What fixture_run returns besides 0 and an error code.
 enum { DROPPED = -1, SENT = -2, MOVED = -3, FORWARDED = -4, CLAIMED = -5 };
@@ -64,6 +64,7 @@ struct fixture {
     unsigned events[EVENTS];
     struct turn_event_info last;
     struct addr last_peer;
+    unsigned unexpected_at; // worker of the last TURN_EVENT_UNEXPECTED
 };
 
 struct fixture *fixture_new(void);
