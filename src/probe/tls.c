@@ -216,7 +216,8 @@ static void alternative_names(X509 *cert, char *out)
             strcat(out, ",...");
             break;
         }
-        snprintf(out + used, TLS_TEXT - used, "%s%s", used ? ", " : "", text);
+        strcat(out, used ? ", " : "");
+        strcat(out, text);
     }
     GENERAL_NAMES_free(names);
 }
