@@ -15,7 +15,9 @@
 #define MESSAGE_MAX 2048 // ClientKeyExchange of 8192-bit Diffie-Hellman has 1026 bytes
 #define MESSAGE_WITH_CERTIFICATE 16384 // where clients are asked for one
 #define MESSAGE_SEQ_MAX 8
-#define EARLY_RECORDS 8 // encrypted ones before the handshake is complete: Finished, repeated
+#define EARLY_RECORDS                                                                              \
+    8 // encrypted ones before the handshake is complete: Finished, repeated, and
+      // data that overtook it
 #define LATE_RECORDS                                                                               \
     4 // and after it, until the first application data: Finished again, since our
       // own was lost
@@ -170,10 +172,12 @@ static bool record_admissible(struct dtls *d, const struct dtls_record *r)
                (r->type != DTLS_HANDSHAKE || d->ready || handshake_record_fits(d, r));
     if (r->epoch > 1) // would come with a renegotiation
         return false;
-    if (r->type == DTLS_APPLICATION_DATA || (d->ready && r->type != DTLS_HANDSHAKE))
+    if (d->ready && r->type != DTLS_HANDSHAKE)
         return true;
-    if (SSL_get_state(d->ssl) == TLS_ST_SR_CHANGE)
-        return true; // is tried at once and not kept
+    // Between the client's ChangeCipherSpec and its Finished a message of the handshake is tried at
+    // once; OpenSSL keeps data for later.
+    if (r->type != DTLS_APPLICATION_DATA && SSL_get_state(d->ssl) == TLS_ST_SR_CHANGE)
+        return true;
     return d->allowance > 0 && d->allowance--;
 }
 

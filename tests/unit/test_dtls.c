@@ -502,6 +502,51 @@ static void test_data_before_handshake(void **state)
     assert_true(l->server.ready);
 }
 
+// A client that resumes a session may send data before the server has its Finished.
+static void test_data_before_finished(void **state)
+{
+    struct link *l = *state;
+    uint8_t data[1000] = {0};
+    connect_both(l);
+    SSL_SESSION *session = SSL_get1_session(l->client);
+    SSL_set_shutdown(l->client, SSL_SENT_SHUTDOWN); // else it is not resumed
+    new_client(l);
+    SSL_set_session(l->client, session);
+    l->opened = false;
+    start(l);
+    while (!SSL_is_init_finished(l->client)) {
+        struct datagram d = pop(&l->to_server, 0);
+        server_takes(l, &d);
+        while (l->to_client.count) {
+            d = pop(&l->to_client, 0);
+            client_takes(l, &d);
+        }
+    }
+    assert_true(SSL_session_reused(l->client));
+    struct datagram last = pop(&l->to_server, 0); // ChangeCipherSpec, then Finished
+    struct datagram first = last;
+    first.len = 13u + ((size_t)last.data[11] << 8 | last.data[12]);
+    assert_int_equal(last.data[0], 20);
+    server_takes(l, &first);
+    assert_false(l->server.ready);
+    size_t before = mallinfo2().uordblks;
+    for (unsigned i = 0; i < 200; i++) {
+        assert_int_equal(SSL_write(l->client, data, sizeof data), sizeof data);
+        struct datagram d = pop(&l->to_server, l->to_server.count - 1);
+        assert_int_equal(dtls_input(&l->server, d.data, d.len), 0);
+    }
+    size_t grown = mallinfo2().uordblks - before;
+    print_message("# a handshake kept %zu bytes of 200 kB\n", grown);
+    assert_true(grown < 50000);
+    while (l->to_server.count) {
+        struct datagram d = pop(&l->to_server, 0);
+        server_takes(l, &d);
+    }
+    server_takes(l, &last);
+    assert_true(l->server.ready);
+    SSL_SESSION_free(session);
+}
+
 // The longest messages that are let through, as many as OpenSSL keeps.
 static void test_fragments_are_bounded(void **state)
 {
@@ -770,6 +815,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_replay, setup, teardown),
         cmocka_unit_test_setup_teardown(test_injected, setup, teardown),
         cmocka_unit_test_setup_teardown(test_data_before_handshake, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_data_before_finished, setup, teardown),
         cmocka_unit_test_setup_teardown(test_fragments_are_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_renegotiation, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_renegotiation_at_once, setup, teardown),
