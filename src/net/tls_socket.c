@@ -11,6 +11,9 @@
 
 #define ENOUGH 65536
 #define SCRATCH (ENOUGH + 32768) // and one more record with all that goes with it
+#define READS_MAX 8              // 16 KiB each
+#define IDLE_RECORDS 256         // a handshake with a long chain of certificates in small pieces
+#define IDLE_RECORDS_SHIFT 20    // and one more (KeyUpdate) for each MiB
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static BIO_METHOD *method;
@@ -20,12 +23,37 @@ static _Thread_local uint8_t scratch[SCRATCH];
 static _Thread_local size_t collected;
 static _Thread_local struct tls_socket *owner;
 
+bool tls_socket_idles(const struct tls_socket *s)
+{
+    return s->idle_records > IDLE_RECORDS + (s->received >> IDLE_RECORDS_SHIFT);
+}
+
+// OpenSSL tells of the header of each record, and in TLS 1.3, where the header does not say it, of
+// the type.
+static void count_record(int writing, int version, int type, const void *data, size_t len, SSL *ssl,
+                         void *arg)
+{
+    struct tls_socket *s = arg;
+    if (!writing && (type == SSL3_RT_HEADER || type == SSL3_RT_INNER_CONTENT_TYPE) && len > 0)
+        s->idle_records += *(const uint8_t *)data != SSL3_RT_APPLICATION_DATA;
+}
+
 static int bio_read(BIO *bio, char *buf, int cap)
 {
     struct tls_socket *s = BIO_get_data(bio);
     BIO_clear_retry_flags(bio);
+    if (tls_socket_idles(s)) {
+        errno = EPROTO;
+        return -1;
+    }
+    if (s->reads >= READS_MAX) { // the socket stays readable, so that it goes on in the next turn
+        BIO_set_retry_read(bio);
+        return -1;
+    }
     ssize_t got = read(s->fd, buf, (size_t)cap);
     s->reads++;
+    if (got > 0)
+        s->received += (size_t)got;
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
         BIO_set_retry_read(bio);
     s->ended = got == 0;
@@ -97,6 +125,10 @@ static int bio_write(BIO *bio, const char *data, int len)
     struct tls_socket *s = BIO_get_data(bio);
     size_t n = (size_t)len;
     assert(!collected || owner == s);
+    if (tls_socket_idles(s)) {
+        errno = EPROTO;
+        return -1;
+    }
     owner = s;
     if (n > SCRATCH - collected) {
         int err = tls_socket_flush(s);
@@ -143,6 +175,8 @@ int tls_socket_attach(struct tls_socket *s, SSL *ssl)
     BIO_set_data(bio, s);
     BIO_set_init(bio, 1);
     SSL_set_bio(ssl, bio, bio); // takes it
+    SSL_set_msg_callback(ssl, count_record);
+    SSL_set_msg_callback_arg(ssl, s);
     return 0;
 }
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // A TCP socket under TLS. What OpenSSL writes is collected, so that several records leave with one
-// system call, and OpenSSL never has to be called again because the socket was full.
+// system call, and OpenSSL never has to be called again because the socket was full. What one call
+// of OpenSSL may read is bounded: left alone, SSL_read goes on for as long as records arrive that
+// bring no application data. A peer that sends nearly nothing else is cut off: SSL_* calls then
+// fail with SSL_ERROR_SYSCALL and errno EPROTO.
 #ifndef TP_NET_TLS_SOCKET_H
 #define TP_NET_TLS_SOCKET_H
 
@@ -14,7 +17,10 @@ struct tls_socket {
     bool ended;
     uint8_t *unsent; // what the socket did not take
     size_t unsent_len;
-    unsigned reads, writes; // system calls so far
+    unsigned reads, writes; // system calls so far; once SSL_* has read 8 times it reads nothing
+                            // more until reads is set to 0
+    unsigned idle_records;  // received ones without application data
+    uint64_t received;      // bytes
 };
 
 // Has ssl read and write that socket; s stays where it is for as long. 0 or -ENOMEM.
@@ -28,6 +34,9 @@ int tls_socket_flush(struct tls_socket *s);
 
 // Whether a run of SSL_write has collected enough for one flush.
 bool tls_socket_full(void);
+
+// Whether the peer was cut off.
+bool tls_socket_idles(const struct tls_socket *s);
 
 void tls_socket_release(struct tls_socket *s); // after its SSL is freed
 

@@ -56,14 +56,20 @@ static int tls_push(struct stream *s)
     return err == -EAGAIN && event_add(&s->writable, NULL) ? -ENOMEM : err;
 }
 
+// Why an outcome was -EPROTO.
+static const char *fault(struct tls_stream *t, char *buf, size_t cap)
+{
+    const char *text = tls_error_text(t->ssl, buf, cap);
+    return tls_socket_idles(&t->socket) ? "too many records without application data" : text;
+}
+
 static ssize_t read_failed(struct stream *s, int ret)
 {
     struct tls_stream *t = s->state;
-    char text[256];
+    char text[256], reason[240];
     int err = outcome(t, ret);
     if (err == -EPROTO) {
-        int len = snprintf(text, sizeof text, "TLS: ");
-        tls_error_text(t->ssl, text + len, sizeof text - (size_t)len);
+        snprintf(text, sizeof text, "TLS: %s", fault(t, reason, sizeof reason));
         report_bad_connection(s->worker, "tcp", &s->tuple.client, text);
     }
     return err;
@@ -157,8 +163,10 @@ static ssize_t tls_write(struct stream *s, const struct iovec *iov, int count)
     int err = t->broken ? t->end : tls_push(s);
     while (!err && (n = gather(&rest, scratch, &data))) {
         err = encrypt(t, data, n);
-        if (err)
+        if (err) {
+            tls_push(s); // what was written before it failed must not stay behind
             break;
+        }
         taken += n;
         if (tls_socket_full() || rest.count == 0)
             err = tls_push(s);
@@ -299,7 +307,7 @@ int stream_tls_handshake(struct stream *s, const char **why)
     int ret = SSL_do_handshake(t->ssl);
     int err = ret == 1 ? 0 : outcome(t, ret);
     if (err == -EPROTO)
-        *why = tls_error_text(t->ssl, text, sizeof text);
+        *why = fault(t, text, sizeof text);
     pushed = tls_push(s); // also the alert of one that failed
     if (err == -EPROTO)
         return err;

@@ -497,6 +497,44 @@ static void full_socket(void **state)
     tls_context_free(t);
 }
 
+// Sends new keys until the socket takes no more: true if it took some.
+static bool change_keys(struct connection *c, unsigned *sent)
+{
+    unsigned before = *sent;
+    while (SSL_key_update(c->ends.client, SSL_KEY_UPDATE_REQUESTED) == 1 &&
+           SSL_do_handshake(c->ends.client) == 1)
+        ++*sent;
+    ERR_clear_error();
+    return *sent > before;
+}
+
+// New keys for ever cost a server work that nobody sees, and an answer each.
+static void keys_without_end(void **state)
+{
+    struct tls_config config = sound();
+    struct tls_context *t = make(&config);
+    struct connection c;
+    uint8_t data[100];
+    unsigned sent = 0;
+    int ret, error = SSL_ERROR_WANT_READ;
+    connect_pair(&c, t);
+    while (error == SSL_ERROR_WANT_READ && sent < 10000 && change_keys(&c, &sent)) {
+        c.socket.reads = 0;
+        ERR_clear_error();
+        errno = 0;
+        ret = SSL_read(c.ends.server, data, sizeof data);
+        assert_true(ret < 0);
+        error = SSL_get_error(c.ends.server, ret);
+        assert_true(error == SSL_ERROR_WANT_READ || errno == EPROTO);
+        tls_socket_flush(&c.socket);
+    }
+    assert_int_equal(error, SSL_ERROR_SYSCALL);
+    assert_true(tls_socket_idles(&c.socket));
+    assert_true(c.socket.unsent_len < 100000);
+    disconnect(&c);
+    tls_context_free(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -512,6 +550,7 @@ int main(void)
         cmocka_unit_test(client_certificates),
         cmocka_unit_test(records_leave_together),
         cmocka_unit_test(full_socket),
+        cmocka_unit_test(keys_without_end),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
