@@ -26,13 +26,13 @@ def scan(port, authority, *flags):
     done = subprocess.run([program, "--quiet", "--color", "0", "--nodns", "none", "--warnings", "off", "--ip", "127.0.0.1",
                            "--add-ca", authority.pem, "--jsonfile", path, *flags, "localhost:%d" % port],
                           stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="backslashreplace",
-                          timeout=170 * tap.SLOW, preexec_fn=die_with_parent, check=False)
+                          timeout=600 * tap.SLOW, preexec_fn=die_with_parent, check=False)
     tap.on_failure(lambda: done.stdout[-4000:])
     with open(path, encoding="utf-8", errors="backslashreplace") as f:
         return json.load(f)
 
 
-@tap.limit(180)
+@tap.limit(630)
 def test_findings():
     """testssl.sh finds nothing above low on a TLS port, and sees TLS 1.2 and 1.3 and ALPN stun.turn"""
     authority = certs.Authority()

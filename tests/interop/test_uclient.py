@@ -22,8 +22,12 @@ CLIENTS, PACKETS, INTERVAL = 10, 1000, 3 * tap.SLOW  # the interval is in ms
 class Case:
     """One run of the client with its own daemon and peer. feature: what the compatibility matrix calls it, if it has it."""
 
-    def __init__(self, *flags, host="127.0.0.1", peer_host="127.0.0.1", redirect=False, packets=PACKETS, feature=None):
+    def __init__(self, *flags, host="127.0.0.1", peer_host="127.0.0.1", redirect=False, packets=PACKETS, feature=None,
+                 interval=INTERVAL):
         program, peer_program = need("turnutils_uclient"), need("turnutils_peer")
+        self.again = lambda: Case(*flags, host=host, peer_host=peer_host, redirect=redirect, packets=packets, feature=feature,
+                                  interval=2 * interval)
+        self.overflows = overflows()
         self.flags = " ".join(flags) or "with RTCP"
         self.feature = feature
         self.transport = "tcp" if {"-t", "-T", "-P"} & set(flags) else "udp"
@@ -38,7 +42,7 @@ class Case:
             time.sleep(0.2)
             tap.check(self.peer.alive(), "turnutils_peer ended: " + tail(peer_log))
         self.client = Process([program, "-u", "user", "-w", "pass", "-p", str((self.first or self.daemon).port), "-e", peer_host,
-                               "-r", str(peer_port), "-m", str(CLIENTS), "-n", str(packets), "-z", str(INTERVAL), "-l", "160",
+                               "-r", str(peer_port), "-m", str(CLIENTS), "-n", str(packets), "-z", str(interval), "-l", "160",
                                *flags, host], self.log, cwd=self.daemon.folder)
         tap.on_failure(lambda: "turnutils_uclient %s:\n%s" % (self.flags, tail(self.log, 15)))
 
@@ -47,15 +51,27 @@ class Case:
             return contextlib.nullcontext()
         return tap.cell("turnutils_uclient", self.feature, self.transport, self.family, self.relay)
 
-    def finish(self):
+    def finish(self, last):
+        """Whether it was a run to judge. It is not, unless it is the last one, when packets were lost and the kernel has dropped
+        some at a full receive buffer: the tool's hold what comes in 50 ms, and a busy machine may need longer to give it a
+        processor."""
+        code = self.client.wait(90 * tap.SLOW)
+        lost = re.search(r"Total lost packets ([1-9]\d*)", self.output())
+        if lost and not last and overflows() > self.overflows:
+            tap.diag("uclient %s: lost %s, %d datagrams found full receive buffers: once more, at half the rate"
+                     % (self.flags, lost.group(1), overflows() - self.overflows))
+            return False
         with self.cell():
-            self.judge()
+            self.judge(code)
+        return True
 
-    def judge(self):
-        """Its summary has to count as many packets back as were sent."""
-        code = self.client.wait(55 * tap.SLOW)
+    def output(self):
         with open(self.log, encoding="utf-8", errors="backslashreplace") as f:
-            out = f.read()
+            return f.read()
+
+    def judge(self, code):
+        """Its summary has to count as many packets back as were sent."""
+        out = self.output()
         totals = re.findall(r"tot_send_msgs=(\d+), tot_recv_msgs=(\d+)", out)
         summary = re.findall(r"Total lost packets (\d+) \([0-9.]+%\), total send dropped (\d+)", out)
         tap.check(totals and summary, "uclient %s: no summary, exit code %d" % (self.flags, code))
@@ -75,37 +91,51 @@ class Case:
         self.daemon.stop()
 
 
+def overflows():
+    """How many UDP datagrams the kernel has dropped at receive buffers that were full."""
+    with open("/proc/net/snmp", encoding="ascii") as f:
+        names, values = [line.split() for line in f if line.startswith("Udp:")]
+    with open("/proc/net/snmp6", encoding="ascii") as f:
+        return int(values[names.index("RcvbufErrors")]) + sum(int(n) for name, n in map(str.split, f) if name == "Udp6RcvbufErrors")
+
+
 def run(*cases):
-    for case in cases:
-        case.finish()
+    for left in (2, 1, 0):
+        cases = [case.again() for case in [case for case in cases if not case.finish(last=left == 0)]]
 
 
+@tap.limit(240)
 def test_udp():
     """UDP: channels (-c: no RTCP pairs), channels with RTCP pairs by EVEN-PORT, Send indications (-s)"""
     run(Case("-c"), Case(feature=PAIRS), Case("-s", "-c"))
 
 
+@tap.limit(240)
 def test_tcp():
     """TCP (-t): channels, Send with RTCP pairs, extra requests (-G) with padding (-D) and DONT-FRAGMENT (-g)"""
     run(Case("-t", "-c"), Case("-t", "-s", feature=PAIRS), Case("-t", "-c", "-D", "-G", "-g"))
 
 
+@tap.limit(240)
 def test_ipv6():
     """IPv6 relays (-x): for IPv6 clients, for IPv4 clients over TCP with RTCP pairs, with Send"""
     run(Case("-x", "-c", host="::1", peer_host="::1"), Case("-x", "-t", peer_host="::1", feature=PAIRS),
         Case("-x", "-s", "-c", host="::1", peer_host="::1"))
 
 
+@tap.limit(240)
 def test_client_to_client():
     """client to client (-y), relay to relay: channels, Send over TCP with RTCP pairs, IPv6"""
     run(Case("-y", "-c"), Case("-y", "-t", "-s"), Case("-y", "-x", "-c", host="::1"))
 
 
+@tap.limit(240)
 def test_alternate():
     """ALTERNATE-SERVER: the tool goes from the first daemon to the second, over UDP and TCP"""
     run(Case("-c", redirect=True, feature=ALTERNATE), Case("-t", "-c", redirect=True, feature=ALTERNATE))
 
 
+@tap.limit(240)
 def test_tcp_relay():
     """TCP relays (-T, client to client): Connect and ConnectionAttempt, IPv6; with peers that connect (-P)"""
     packets = 100  # few enough for the receive buffers of -P's peers: they never read
@@ -116,14 +146,14 @@ def test_tcp_relay():
 
 
 def judge_passive(passive, packets):
-    # The tool does not count at those peers, so that the daemon's bytes are looked at.
-    passive.client.wait(55 * tap.SLOW)
-    ends = re.findall(r"TCP allocation deleted .* sent (\d+) bytes, received (\d+) bytes", passive.daemon.read_log())
-    sent, received = (sum(int(n) for n in column) for column in zip(*ends))
-    tap.diag("uclient -P: %d allocations, sent %d bytes, received %d bytes" % (len(ends), sent, received))
-    tap.equal((sent, received), (packets * len(ends) * 160,) * 2, "bytes that the daemon relayed")
-    tap.check(len(ends) >= CLIENTS // 2, "only %d allocations" % len(ends))
+    # The tool does not count at those peers, so that the daemon's bytes are looked at. It makes two allocations a client and
+    # leaves one of them at once; the other it deletes, or its end does.
+    passive.client.wait(90 * tap.SLOW)
     passive.daemon.stop()
+    found = re.findall(r"TCP allocation .* after \d+ s, sent (\d+) bytes, received (\d+) bytes", passive.daemon.read_log())
+    ends = [(int(sent), int(received)) for sent, received in found if int(sent)]
+    tap.diag("uclient -P: %d of %d allocations were used: %r" % (len(ends), len(found), ends))
+    tap.equal(ends, [(packets * 160,) * 2] * (CLIENTS // 2), "bytes that the daemon relayed")
 
 
 def test_negative():

@@ -3,6 +3,7 @@
 
 import base64
 import contextlib
+import fcntl
 import hashlib
 import hmac
 import json
@@ -11,9 +12,11 @@ import pty
 import shutil
 import socket
 import sqlite3
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
@@ -356,10 +359,15 @@ def test_prompt():
 
 
 def waiting_for_a_password(*args):
-    """Starts turnpikectl and gives it the time to come to the reading of the password."""
+    """Starts turnpikectl and gives it the first byte of the password, until it has read that."""
     p = subprocess.Popen([CTL, *args], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     tap.cleanup(p.kill)
-    time.sleep(1)
+    os.write(p.stdin.fileno(), b"a")
+    end, unread = time.monotonic() + 30 * tap.SLOW, 1
+    while unread:
+        tap.check(p.poll() is None and time.monotonic() < end, "it never read a password")
+        time.sleep(0.01)
+        unread = struct.unpack("i", fcntl.ioctl(p.stdin, termios.FIONREAD, b"\0" * 4))[0]
     return p
 
 
@@ -369,12 +377,12 @@ def test_disabled_while_a_password_is_typed():
     run("user", "add", "alice", *where, stdin=PASSWORD)
     p = waiting_for_a_password("user", "passwd", "alice", *where)
     run("user", "disable", "alice", *where)
-    p.communicate(b"another\n")
+    p.communicate(b"nother\n")
     tap.equal(p.returncode, OK, "exit status")
     tap.equal(json.loads(run("user", "show", "alice", "--json", *where)[0])["disabled"], True, "disabled")
     p = waiting_for_a_password("user", "passwd", "alice", *where)
     run("user", "delete", "alice", *where)
-    tap.check(b"there is no user alice" in p.communicate(b"another\n")[1], "not told that the user is gone")
+    tap.check(b"there is no user alice" in p.communicate(b"nother\n")[1], "not told that the user is gone")
     tap.equal(p.returncode, FAILED, "exit status")
 
 

@@ -181,8 +181,8 @@ def begin(d, source=None):
     if source:
         raw.bind(source)
     raw.connect(d.server)
-    raw.settimeout(5 * tap.SLOW)
-    s = dtls.DtlsSocket(raw, 5 * tap.SLOW, handshake=False)
+    raw.settimeout(30 * tap.SLOW)
+    s = dtls.DtlsSocket(raw, 20 * tap.SLOW, handshake=False)
     tap.cleanup(s.abandon)
     s.step()
     s.feed(raw.recv(2048))
@@ -206,7 +206,7 @@ def test_timeout():
     with serve(workers=1, limits={"tls_timeout": 2}) as d:
         s = begin(d)
         tap.equal(s.sock.recv(2048)[0], 22, "what comes again")
-        d.wait_log("not finished within limits.tls_timeout", 8)
+        d.wait_log("not finished within limits.tls_timeout")
 
 
 def test_idle():
@@ -230,7 +230,7 @@ def test_close():
         source = c.local
         raw = c.sock.sock.dup()
         c.close()
-        raw.settimeout(5 * tap.SLOW)
+        raw.settimeout(30 * tap.SLOW)
         tap.equal(raw.recv(2048)[0], 21, "type of the answer")
         raw.close()
         d.wait_log("allocation closed")
@@ -260,7 +260,7 @@ def test_forged_restart():
         for datagram in (hello(), first, first):
             raw.send(datagram)
             both_ways(c, peer)
-        s = dtls.DtlsSocket(raw.dup(), 5 * tap.SLOW, handshake=False)
+        s = dtls.DtlsSocket(raw.dup(), 20 * tap.SLOW, handshake=False)
         tap.cleanup(s.abandon)
         s.step()
         s.feed(next_record(raw, 22))
@@ -353,7 +353,7 @@ def test_reload():
             f.write(config_text(changed))
         os.kill(d.pid, signal.SIGHUP)
         d.wait_log("configuration")
-        end = time.monotonic() + 5 * tap.SLOW
+        end = time.monotonic() + 30 * tap.SLOW
         while True:
             try:
                 setup(d, options={"authority": other.pem})

@@ -270,7 +270,7 @@ def test_log_file_after_privileges():
             if rotated:
                 os.rename(path, path + ".1")
             os.kill(d.pid, signal.SIGHUP)
-            end = time.monotonic() + 3 * tap.SLOW
+            end = time.monotonic() + 30 * tap.SLOW
             while not os.path.exists(path) or not reloads():
                 tap.check(time.monotonic() < end, "rotated %s: nothing in the log" % rotated)
                 time.sleep(0.02)
@@ -287,7 +287,7 @@ def test_redis_away_at_start():
             tap.equal(c.try_allocate().code, 500, "a user that may be in Redis")
         redis = daemon.Redis(port)
         daemon.add_user(redis.uri, "alice", "secret")
-        end = time.monotonic() + 15
+        end = time.monotonic() + 30 * tap.SLOW
         while True:
             with d.client(user="alice", password="secret") as c:
                 if c.try_allocate().code is None:
@@ -313,7 +313,7 @@ def test_reload():
         with d.client(user="new", password="new") as n:
             tap.equal(n.try_allocate().code, 401, "before")
         os.kill(d.pid, signal.SIGHUP)
-        end = time.monotonic() + 3 * tap.SLOW
+        end = time.monotonic() + 30 * tap.SLOW
         while True:
             with d.client(user="new", password="new") as n:
                 if n.try_allocate().code is None:
@@ -344,7 +344,7 @@ def test_log_lines():
         c.refresh(0)
         with d.client(user="user", password="hunter2") as bad:
             bad.try_allocate()
-        time.sleep(0.1)
+        d.wait_log("allocation deleted")
         log = d.read_log()
         lines = [line for line in log.splitlines() if "%s:%d" % c.local in line]
         tap.check(len(lines) >= 2, "events of the client: %r" % lines)
@@ -394,9 +394,10 @@ def test_accept_without_descriptors():
         resource.prlimit(d.pid, resource.RLIMIT_NOFILE, (used, hard))
         with d.client("tcp", timeout=10) as c:
             d.wait_log("cannot accept")
+            began = time.monotonic()
             time.sleep(1.5)
-            count = d.read_log().count("cannot accept")
-            tap.check(count <= 4, "tried %d times in 1.5 s" % count)
+            count, took = d.read_log().count("cannot accept"), time.monotonic() - began
+            tap.check(count <= 2.5 + took, "tried %d times in %.1f s" % (count, took))
             resource.prlimit(d.pid, resource.RLIMIT_NOFILE, (used + 20, hard))
             tap.check(c.binding() is not None, "no answer once there are descriptors")
 

@@ -257,7 +257,7 @@ def old_one_ends(d, peer, first):
         both_ways(old, peer)
         c = move(d, old, transport)
         old.close()
-        deadline = time.monotonic() + 5 * tap.SLOW
+        deadline = time.monotonic() + 30 * tap.SLOW
         got = None
         while not got and time.monotonic() < deadline:
             peer.sendto(b"come", c.relayed[0])
@@ -268,12 +268,12 @@ def old_one_ends(d, peer, first):
 
 def test_lost_connection_expires():
     """an allocation whose connection has ended waits for its client, until it expires"""
-    with Daemon(workers=2, limits={"lifetime": 2, "user_allocations": 1}) as d:
+    with Daemon(workers=2, limits={"lifetime": 3, "user_allocations": 1}) as d:
         c = start(d, "tcp")
         c.close()
         time.sleep(0.05)
         tap.equal(d.client().request(stun.ALLOCATE, [(stun.REQUESTED_TRANSPORT, b"\x11\0\0\0")]).code, 486, "code")
-        d.wait_log("allocation expired", 10)
+        d.wait_log("allocation expired")
         d.client().allocate()
 
 
@@ -349,7 +349,7 @@ def storm(d, clients, seconds, peer):
         i = random.randrange(len(clients))
         c = clients[i]
         new = another(d, c, random.choice(("udp", "udp", "tcp")))
-        msg = show(new, timeout=2)
+        msg = show(new)
         tap.equal(msg.code, None, "error to a good ticket in a storm")
         new.ticket = msg.get(TICKET)
         kind = random.randrange(6)

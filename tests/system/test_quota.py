@@ -91,7 +91,7 @@ def test_ports_run_out():
         began = time.monotonic()
         for _ in range(20):
             tap.equal(refused(d), 508, "eleventh")
-        tap.check(time.monotonic() - began < 2 * tap.SLOW, "a refusal takes long when no port is free")
+        tap.check(time.monotonic() - began < 10 * tap.SLOW, "a refusal takes long when no port is free")
         for round in range(20):
             c = clients[round * 7 % 10]
             port = c.relayed[0][1]
@@ -102,14 +102,17 @@ def test_ports_run_out():
 def test_back_after_expiry():
     """ports and quota come back exactly when allocations expire, on UDP and TCP"""
     first = free_block(6)
-    limits = {"lifetime": 1, "lifetime_max": 1, "user_allocations": 6}
+    lifetime = 3
+    limits = {"lifetime": lifetime, "lifetime_max": lifetime, "user_allocations": 6}
     with small(first, 6, limits=limits) as d:
-        for round in range(3):
+        for round in range(2):
+            began = time.monotonic()
             clients = fill(d, 3) + fill(d, 3, transport="tcp")
+            filled = time.monotonic() - began
             tap.check(refused(d) in (486, 508), "seventh")
-            comes_back(d, 486, 3.5, "nothing came back after the lifetime")
-            time.sleep(1.2)
-            if round < 2:
+            comes_back(d, 486, lifetime + 20, "nothing came back after the lifetime")
+            time.sleep(1.2 + filled)
+            if round < 1:
                 for c in clients:
                     c.close()
         for c in clients:
@@ -127,8 +130,8 @@ def test_back_after_tcp_close():
                 if round % 2:
                     c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
                 c.close()
-            comes_back(d, 486, 2, "quota did not come back after the connections ended")
-            end = time.monotonic() + 2 * tap.SLOW
+            comes_back(d, 486, 20, "quota did not come back after the connections ended")
+            end = time.monotonic() + 20 * tap.SLOW
             made = []
             while len(made) < 6:
                 tap.check(time.monotonic() < end, "only %d of 6 came back" % len(made))
@@ -154,7 +157,7 @@ def test_delete_races():
             for p in gone + gone[:2]:
                 c.send_raw(p)
             c.send_raw(c.signed(stun.REFRESH))
-            first_answer = c.wait(gone[0][8:20], 5)
+            first_answer = c.wait(gone[0][8:20], c.timeout)
             tap.equal(first_answer and first_answer.cls, stun.SUCCESS, "class of the first Refresh 0")
         while c.recv_raw(0.1):
             pass
@@ -233,13 +236,15 @@ def test_unauthenticated_rate():
     with Daemon(workers=1, limits={"unauthenticated_rate": 20}) as d:
         time.sleep(0.3)
         with d.client() as c:
+            began = time.monotonic()
             for _ in range(500):
                 c.send_raw(stun.build(stun.BINDING))
             count = 0
             while c.recv_raw(0.1):
                 count += 1
+            took = time.monotonic() - began
         tap.diag("%d answers to a burst of 500 with a rate of 20" % count)
-        tap.check(1 <= count <= 60, "%d answers" % count)
+        tap.check(1 <= count <= 60 + 20 * took, "%d answers" % count)
         with d.client(source="127.0.7.1") as c:
             tap.check(c.exchange(stun.build(stun.BINDING), retransmit=False), "another prefix is not answered")
         time.sleep(1.1)
@@ -286,11 +291,11 @@ def test_tcp_connections():
         for c in held:
             tap.check(c.binding() is not None, "no answer")
         fourth = d.client("tcp")
-        tap.check(closed(fourth, 2 * tap.SLOW), "a fourth connection stays open")
+        tap.check(closed(fourth, 20 * tap.SLOW), "a fourth connection stays open")
         with d.client("tcp", source="127.0.0.9") as other:
             tap.check(other.binding() is not None, "another address is not served")
         held[0].close()
-        end = time.monotonic() + 2 * tap.SLOW
+        end = time.monotonic() + 20 * tap.SLOW
         while True:
             with d.client("tcp") as c:
                 if c.exchange(stun.build(stun.BINDING), timeout=0.3):
@@ -311,7 +316,7 @@ def test_tcp_connections_of_a_prefix():
             tap.cleanup(c.close)
             tap.check(c.binding() is not None, "no answer")
         with client.Client(d.server, "tcp", source="2a00:1::5", inside=left.inside) as fourth:
-            tap.check(closed(fourth, 2 * tap.SLOW), "a fourth connection stays open")
+            tap.check(closed(fourth, 20 * tap.SLOW), "a fourth connection stays open")
         with client.Client(d.server, "tcp", source="2a00:1:0:1::2", inside=left.inside) as other:
             tap.check(other.binding() is not None, "another prefix is not served")
 
@@ -329,8 +334,8 @@ def test_tcp_idle():
                 slow.send_raw(request[n:n + 1])
             except ConnectionError:
                 break
-        tap.check(closed(idle, 2 * tap.SLOW), "an idle connection stays open")
-        tap.check(closed(slow, 2 * tap.SLOW), "a byte a quarter of a second keeps a connection open")
+        tap.check(closed(idle, 20 * tap.SLOW), "an idle connection stays open")
+        tap.check(closed(slow, 20 * tap.SLOW), "a byte a quarter of a second keeps a connection open")
         tap.diag("closed within %.1f s" % (time.monotonic() - began))
         tap.equal(busy.refresh(), 600, "a connection with an allocation")
 

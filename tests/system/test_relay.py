@@ -16,7 +16,7 @@ import client
 import netns
 import stun
 import tap
-from daemon import Daemon, die_with_parent
+from daemon import Daemon, die_with_parent, PATIENCE
 
 SIZES = (0, 1, 2, 3, 4, 5, 7, 8, 100, 999, 1000, 1199, 1200, 1400, 1472, 1473, 1500, 4095, 9000, 32768, 65000)
 PEERS = {"127.0.0.1": "127.0.0.2", "::1": "::1"}
@@ -102,7 +102,7 @@ def test_largest_does_no_harm():
             c.data.clear()
             while client.received(peer, 0.1):
                 pass
-            peer.settimeout(5)
+            peer.settimeout(30)
             c.send_channel(0x4000, b"still here")
             tap.equal(peer.recv(100), b"still here", "at the peer")
             peer.sendto(b"me too", c.relay)
@@ -121,7 +121,7 @@ def test_permission_is_needed():
         with client.udp_socket(name[0]) as second:
             for sock in (peer, second):
                 c.send_indication(client.name_of(sock), b"yes")
-                sock.settimeout(5)
+                sock.settimeout(30)
                 tap.equal(sock.recv(100), b"yes", "at the peer")
                 sock.sendto(b"yes", c.relay)
                 tap.equal(c.recv().payload, b"yes", "at the client")
@@ -156,15 +156,19 @@ def test_trailing_bytes():
         tap.equal(peer.recv(100), b"end", "after two with a length past the datagram")
 
 
+WINDOW = 100  # packets that a relayed address's receive buffer holds easily, be it of the usual size
+
+
 def paced(send, receive, count, size, rate):
-    """Sends count numbered packets at that rate while it receives: the numbers in the order of arrival."""
+    """Sends count numbered packets at that rate while it receives: the numbers in the order of arrival. Whoever has to wait for
+    the processor does not make up for it by a burst: never more than WINDOW are under way."""
     got = []
     tail = b"x" * (size - 4)
     begin = time.monotonic()
     sent = 0
     last = begin
-    while len(got) < count and time.monotonic() - last < 2 * tap.SLOW:
-        due = min(count, int((time.monotonic() - begin) * rate) + 1)
+    while len(got) < count and time.monotonic() - last < PATIENCE / 3:
+        due = min(count, int((time.monotonic() - begin) * rate) + 1, len(got) + WINDOW)
         while sent < due:
             send(struct.pack("!I", sent) + tail)
             sent += 1
@@ -287,7 +291,7 @@ def test_mixed_segments():
             raise tap.Skip("no UDP_SEGMENT here: %s" % why) from None
         tap.check([peer.recv(65536) for _ in want[0x4000]] == want[0x4000], "channel 0x4000")
         tap.check([second.recv(65536) for _ in want[0x4001]] == want[0x4001], "channel 0x4001")
-        tap.check(c.wait(request[8:20], 5) is not None, "no answer to the request between")
+        tap.check(c.wait(request[8:20], c.timeout) is not None, "no answer to the request between")
 
 
 def test_two_peers_burst():
@@ -319,7 +323,7 @@ def test_stream_byte_by_byte():
         for byte in b"".join(frames):
             c.send_raw(bytes([byte]))
         tap.equal([peer.recv(100) for _ in range(3)], [b"abcde", b"", b"fghi"], "at the peer")
-        tap.check(c.wait(txid, 5) is not None, "no answer")
+        tap.check(c.wait(txid, c.timeout) is not None, "no answer")
         c.send_raw(b"".join(frames * 50))
         tap.equal([peer.recv(100) for _ in range(150)], [b"abcde", b"", b"fghi"] * 50, "at the peer")
         # A cut at every place of a frame.
@@ -351,7 +355,7 @@ def test_stream_garbage():
                             b"\x80" * 64, b"\xff" * 4):
                 with d.client("tcp") as c:
                     c.send_raw(garbage)
-                    end = time.monotonic() + 3 * tap.SLOW
+                    end = time.monotonic() + 20 * tap.SLOW
                     while not c.closed:
                         tap.check(time.monotonic() < end, "connection open after %r" % garbage[:16])
                         try:
@@ -470,7 +474,7 @@ def test_dont_fragment_beyond_mtu():
             for size, extra, arrives in ((3000, [], True), (3000, df, False), (1000, df, True), (3000, [], True)):
                 c.send_indication(name, payload(size), extra=extra)
                 got = peer.recv(65536) if arrives else client.received(peer, 0.3)
-                peer.settimeout(5 * tap.SLOW)
+                peer.settimeout(30 * tap.SLOW)
                 tap.check(got == (payload(size) if arrives else None), "%s, %d bytes, %r" % (host, size, extra))
             tap.equal(c.recv_icmp(0.1), None, "an indication, though no router said anything")
 
@@ -520,6 +524,12 @@ def flood(source, to):
     tap.cleanup(end)
 
 
+def cpu_seconds(d):
+    """What the daemon's threads have used so far."""
+    with open("/proc/%d/stat" % d.pid, encoding="ascii") as f:
+        return sum(int(n) for n in f.read().rsplit(")", 1)[1].split()[11:13]) / os.sysconf("SC_CLK_TCK")
+
+
 def test_flooded_relay():
     """a relayed address that is flooded faster than it can be read leaves the worker's other clients their share"""
     with Daemon(workers=1, log={"level": "notice"}) as d:
@@ -528,14 +538,14 @@ def test_flooded_relay():
         for _ in range(2):
             flood(name[0], c.relay)
         time.sleep(0.3)
-        times = []
+        # By the server's own time: how often it is given a processor is not its doing.
+        before, began = cpu_seconds(d), time.monotonic()
         with d.client() as other:
             for _ in range(30):
-                began = time.monotonic()
                 tap.check(other.exchange(stun.build(stun.BINDING), retransmit=False), "no answer")
-                times.append(time.monotonic() - began)
-        tap.diag("answers after %.0f ms at most, %.0f in all" % (max(times) * 1000, sum(times) * 1000))
-        tap.check(sum(times) < 1, "30 answers took %.1f s" % sum(times))
+        used = cpu_seconds(d) - before
+        tap.diag("30 answers: %.0f ms of CPU, in %.0f ms" % (used * 1000, (time.monotonic() - began) * 1000))
+        tap.check(used < 1, "30 answers took %.1f s of CPU" % used)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import client
 import stun
 import tap
 from certs import Authority
-from daemon import add_user, Daemon, free_port, Redis
+from daemon import add_user, Daemon, free_block, free_port, Redis
 
 MEGA = 1 << 20
 
@@ -27,7 +27,7 @@ def listener(host="127.0.0.1"):
     tap.cleanup(sock.close)
     sock.bind((host, 0))
     sock.listen(64)
-    sock.settimeout(5 * tap.SLOW)
+    sock.settimeout(30 * tap.SLOW)
     return sock
 
 
@@ -35,12 +35,12 @@ def accept(sock):
     """The next connection of a listener: (socket, where it comes from)."""
     peer, name = sock.accept()
     tap.cleanup(peer.close)
-    peer.settimeout(5 * tap.SLOW)
+    peer.settimeout(30 * tap.SLOW)
     return peer, name[:2]
 
 
 def connect_peer(relayed, source=None):
-    peer = socket.create_connection(relayed, 5 * tap.SLOW, source)
+    peer = socket.create_connection(relayed, 30 * tap.SLOW, source)
     tap.cleanup(peer.close)
     return peer
 
@@ -242,7 +242,7 @@ def blocked_after(sock, block):
         except BlockingIOError:
             idle += 1
             time.sleep(0.02 * tap.SLOW)
-    sock.settimeout(5 * tap.SLOW)
+    sock.settimeout(30 * tap.SLOW)
     return total
 
 
@@ -282,7 +282,7 @@ def test_end_of_allocation():
                 c.refresh(0)
             for s in socks + [pending]:
                 sock = getattr(s, "sock", s)
-                sock.settimeout(5 * tap.SLOW)
+                sock.settimeout(30 * tap.SLOW)
                 tap.check(gone(sock), "a connection lives on after " + end)
             try:
                 connect_peer(relayed)
@@ -522,7 +522,8 @@ def test_relay_to_relay():
 
 def test_ports_come_back():
     """ports of TCP allocations come back, descriptors too, and a port is nobody else's meanwhile"""
-    with Daemon(workers=1, relay={"addresses": ["127.0.0.1"], "allow": ["127.0.0.0/8"], "ports": [33000, 33003]}) as d:
+    first = free_block(4)
+    with Daemon(workers=1, relay={"addresses": ["127.0.0.1"], "allow": ["127.0.0.0/8"], "ports": [first, first + 3]}) as d:
         fds = None
         for _ in range(20):
             held = [control(d), control(d), control(d), d.client()]

@@ -372,7 +372,7 @@ def test_alignment():
         for size in range(0, 9):
             request = c.signed(stun.REFRESH)
             c.send_raw(stun.channel_data(0x4000, b"y" * size, pad=True) + request)
-            msg = c.wait(request[8:20], 5)
+            msg = c.wait(request[8:20], c.timeout)
             tap.check(msg and msg.cls == stun.SUCCESS, "request after %d bytes of ChannelData: %r" % (size, msg))
             tap.equal(peer.recv(100), b"y" * size, "at the peer")
 

@@ -35,7 +35,7 @@ class Small(Daemon):
 def all_are_there(d, count, code, user="user", password="pass"):
     """Exactly count allocations can be made, on ports of their own; then they are given back."""
     clients = [d.client(user=user, password=password) for _ in range(count)]
-    end = time.monotonic() + 5 * tap.SLOW
+    end = time.monotonic() + 30 * tap.SLOW
     for c in clients:
         while (msg := c.try_allocate()).code is not None:
             tap.check(time.monotonic() < end, "%r: not all came back" % msg)
@@ -102,7 +102,7 @@ def test_pipelined_allocates():
 
 def test_vanish():
     """T11: clients that allocate and vanish: UDP ones expire, TCP ones end with FIN or RST, in the middle of a request"""
-    seconds = 2 * tap.SLOW
+    seconds = max(3, 2 * tap.SLOW)
     with Small(16, lifetime=seconds, lifetime_max=seconds, user_allocations=16) as d:
         all_are_there(d, 16, 486)
         files, before = d.files(), None
@@ -120,7 +120,7 @@ def test_vanish():
             time.sleep(seconds + 0.1)
             all_are_there(d, 16, 486)
             before = before or d.rss()
-        end = time.monotonic() + 2 * tap.SLOW
+        end = time.monotonic() + 20 * tap.SLOW
         while d.files() != files and time.monotonic() < end:
             time.sleep(0.05)
         tap.equal(d.files(), files, "open files")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """T12: floods of permissions and channels on one allocation, double bindings, and expiry to the second."""
 
+import functools
 import os
 import struct
 import sys
@@ -137,34 +138,56 @@ def test_channel_conflicts():
         c.send_channel(0x4001, b"no")
         tap.equal(client.received(p, 0.2), None, "over the refused number")
         tap.equal(client.received(q, 0.1), None, "at the refused peer")
-        p.settimeout(5)
+        p.settimeout(30 * tap.SLOW)
         c.bind(client.name_of(q), 0x4001)
         works(c, q, 0x4001)
         works(c, p, 0x4000)
 
 
+SLACK = 0.5 * tap.SLOW ** 0.5  # that late or early is what the clock may be looked at
+
+
+def timed(test):
+    """Decorator of tests by the clock: a failure may be that of a machine that gave the server no processor for so long, so it
+    counts when it is there three times. A server that is a second off fails every time."""
+    @tap.limit(150)
+    @functools.wraps(test)
+    def run():
+        for _ in range(2):
+            try:
+                return test()
+            except AssertionError as why:
+                tap.diag("once more: %s" % why)
+        return test()
+    return run
+
+
+def until(moment):
+    time.sleep(max(0, moment - time.monotonic()))
+
+
 def alive(c, peer):
     """Whether data still gets from the client to the peer."""
     c.send_channel(0x4000, b"tick")
-    return client.received(peer, 0.15) is not None
+    return client.received(peer, 0.4) is not None
 
 
+@timed
 def test_expiry_to_the_second():
     """T12: an allocation ends when its lifetime ends, not a second early or late, and Refresh moves that moment"""
-    limits = {"lifetime": 2, "lifetime_max": 4, "unauthenticated_rate": 0}
-    slack = 0.25 * tap.SLOW
+    limits = {"lifetime": 3, "lifetime_max": 4, "unauthenticated_rate": 0}
     with Daemon(limits=limits) as d, d.client() as c, client.udp_socket("127.0.0.2") as peer:
         c.challenge()
         began = time.monotonic()
         msg = c.try_allocate()
-        tap.equal(msg.lifetime, 2, "LIFETIME")
+        tap.equal(msg.lifetime, 3, "LIFETIME")
         c.bind(client.name_of(peer), 0x4000)
-        time.sleep(max(0, began + 1.0 - time.monotonic()))
+        until(began + 1)
         refreshed = time.monotonic()
-        tap.equal(c.refresh(), 2, "LIFETIME of Refresh")
-        time.sleep(max(0, refreshed + 2 - slack - 0.2 - time.monotonic()))
+        tap.equal(c.refresh(), 3, "LIFETIME of Refresh")
+        until(refreshed + 3 - SLACK - 0.2)
         tap.check(alive(c, peer), "gone before its time")
-        time.sleep(max(0, refreshed + 2 + slack - time.monotonic()))
+        until(refreshed + 3 + SLACK)
         tap.check(not alive(c, peer), "relays after its time")
         peer.sendto(b"late", c.relayed[0])
         tap.equal(c.recv(0.2), None, "data after its time")
@@ -172,22 +195,18 @@ def test_expiry_to_the_second():
         tap.equal(c.try_allocate(lifetime=4).lifetime, 4, "a new allocation on the same 5-tuple")
 
 
+@timed
 def test_permission_and_channel_expiry():
     """T12: permissions and channels end to the second too, each by its own clock"""
-    limits = {"permission_lifetime": 2, "channel_lifetime": 4, "unauthenticated_rate": 0}
-    slack = 0.25 * tap.SLOW
-
-    def until(moment):
-        time.sleep(max(0, moment - time.monotonic()))
-
+    limits = {"permission_lifetime": 4, "channel_lifetime": 7, "unauthenticated_rate": 0}
     with Daemon(limits=limits) as d, d.client() as c, client.udp_socket("127.0.0.2") as peer:
         c.allocate()
         name = client.name_of(peer)
         bound = time.monotonic()
         c.bind(name, 0x4000)
-        until(bound + 2 - slack - 0.2)
+        until(bound + 4 - SLACK - 0.2)
         works(c, peer, 0x4000)
-        until(bound + 2 + slack)
+        until(bound + 4 + SLACK)
         peer.sendto(b"late", c.relayed[0])
         tap.equal(c.recv(0.2), None, "data from the peer after the permission's time")
         c.send_indication(name, b"late")
@@ -195,30 +214,31 @@ def test_permission_and_channel_expiry():
         renewed = time.monotonic()
         c.permit(name)  # the channel is not refreshed by it
         works(c, peer, 0x4000)
-        until(bound + 4 + slack)
-        tap.check(time.monotonic() < renewed + 2, "too slow a machine to tell the two apart")
+        until(bound + 7 + SLACK)
+        tap.check(time.monotonic() < renewed + 4, "too slow a machine to tell the two apart")
         c.send_channel(0x4000, b"late")
         tap.equal(client.received(peer, 0.2), None, "ChannelData after the channel's time")
         peer.sendto(b"here", c.relayed[0])
         tap.equal(c.recv(), client.Data(name, None, b"here"), "no channel, but a permission: an indication")
 
 
+@timed
 def test_expiry_in_the_log():
-    """T12: ten allocations with different lifetimes each end in their own second"""
-    limits = {"lifetime": 1, "lifetime_max": 4, "unauthenticated_rate": 0}
+    """T12: eight allocations with different lifetimes each end in their own time"""
+    limits = {"lifetime": 1, "lifetime_max": 8, "unauthenticated_rate": 0}
     with Daemon(limits=limits) as d:
         made = []
         for n in range(8):
             c = d.client()
             c.challenge()
-            c.try_allocate(lifetime=1 + n % 4)
-            made.append((time.monotonic(), 1 + n % 4, c))
-        for second in (1, 2, 3):
-            moment = made[-1][0] + second + 0.4 * tap.SLOW ** 0.5
-            time.sleep(max(0, moment - time.monotonic()))
-            for at, lifetime, c in made:
+            c.try_allocate(lifetime=2 + n % 4 * 2)
+            made.append((2 + n % 4 * 2, c))
+        began = time.monotonic()
+        for second in (3, 5, 7):
+            until(began + second)
+            for lifetime, c in made:
                 gone = c.request(stun.CREATE_PERMISSION, lambda t: [stun.peer(("127.0.0.2", 0), t)]).code == 437
-                tap.equal(gone, lifetime <= second, "lifetime %d after %d s" % (lifetime, second))
+                tap.equal(gone, lifetime < second, "lifetime %d after %d s" % (lifetime, second))
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ def echo(c, relayed):
 def code_of(d, token, **kw):
     """None when an Allocate from a new client is granted, else the code. The allocation is deleted again."""
     with TokenClient(d, token, **kw) as c:
-        code = c.try_allocate(timeout=8 * tap.SLOW).code
+        code = c.try_allocate(timeout=30 * tap.SLOW).code
         if code is None:
             c.refresh(0)
         return code
@@ -279,17 +279,17 @@ def life_of_a_key(store):
     with Daemon(auth={"stores": [store]}, tokens={"server": SERVER}) as d:
         tap.equal(code_of(d, Token(), kid="app"), 401, "before token-key add")
         must_ctl("token-key", "add", "app", *where, stdin=base64.b64encode(NORTH).decode() + "\n")
-        until("token-key add", 3 * tap.SLOW, lambda: code_of(d, Token(), kid="app") is None)
+        until("token-key add", 10 * tap.SLOW, lambda: code_of(d, Token(), kid="app") is None)
         made = json_of(must_ctl("token-key", "add", "next", "--algorithm", "A128GCM", "--generate", "--json", *where))
         key = base64.b64decode(made["key"])
         tap.equal((len(key), made["algorithm"]), (16, "A128GCM"), "a generated key")
-        until("the next key", 3 * tap.SLOW, lambda: code_of(d, Token(), kid="next", key=key) is None)
+        until("the next key", 10 * tap.SLOW, lambda: code_of(d, Token(), kid="next", key=key) is None)
         tap.equal(code_of(d, Token(), kid="app"), None, "the first beside it")
 
         c = TokenClient(d, Token(), "app")
         c.allocate()
         must_ctl("token-key", "retire", "app", *where)
-        until("token-key retire", 3 * tap.SLOW, lambda: code_of(d, Token(), kid="app") == 401)
+        until("token-key retire", 10 * tap.SLOW, lambda: code_of(d, Token(), kid="app") == 401)
         c.permit("127.0.0.1")  # the allocation lives on ...
         tap.equal(c.try_refresh().code, 401, "Refresh with a token of a retired key")
         c.use(Token(), "next", key)
@@ -318,7 +318,7 @@ def test_reload():
         with open(d.config, "w", encoding="utf-8") as f:
             f.write(config_text(settings(d.port, tokens={"server": SERVER, "keys": [{"id": "fresh", "key": fresh.hex()}]})))
         os.kill(d.pid, signal.SIGHUP)
-        until("the reload", 5 * tap.SLOW, lambda: code_of(d, Token(), kid="fresh", key=fresh) is None)
+        until("the reload", 30 * tap.SLOW, lambda: code_of(d, Token(), kid="fresh", key=fresh) is None)
         tap.equal(code_of(d, Token()), 401, "a key that is gone")
         c.permit("127.0.0.1")
     code, out, _ = run_daemon("-c", d.config, "--print-config")

@@ -11,8 +11,8 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const HOST = '127.0.0.1';
-const START_MS = 20000;
-const STOP_MS = 20000;
+const START_MS = 60000;
+const STOP_MS = 60000;
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(1));
 
@@ -24,20 +24,22 @@ async function bindUdp(port) {
   return socket;
 }
 
-// A port that is free for TCP and for UDP.
+// A port that is free for TCP and for UDP, below the range that the kernel gives out by itself: there it could go to somebody
+// else before the daemon binds it.
 async function freePort() {
   for (let attempt = 0; attempt < 50; attempt += 1) {
-    const server = net.createServer().listen({ host: HOST, port: 0, exclusive: true });
-    await once(server, 'listening');
-    const { port } = server.address();
+    const port = randomInt(10000, 32000);
+    const server = net.createServer();
     try {
+      server.listen({ host: HOST, port, exclusive: true });
+      await once(server, 'listening');
       const socket = await bindUdp(port);
       await new Promise((resolve) => socket.close(resolve));
       return port;
     } catch {
-      // taken for UDP: the next one
+      // taken: another one
     } finally {
-      await new Promise((resolve) => server.close(resolve));
+      if (server.listening) await new Promise((resolve) => server.close(resolve));
     }
   }
   throw new Error('no free port');
@@ -83,7 +85,7 @@ export class Daemon {
     daemon.certificates = makeCertificates?.(daemon.folder);
     const file = path.join(daemon.folder, 'turnpike.conf');
     daemon.port = await freePort();
-    // Relay ports below the range that the kernel gives out by itself, where the listener's port comes from.
+    // Relay ports below that range too; those in use are passed over.
     writeFileSync(file, configuration(daemon.port, randomInt(10000, 32000), daemon.certificates));
     await daemon.#run(['-c', file]);
     return daemon;

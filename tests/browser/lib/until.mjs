@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 // Asks `probe` until `good` likes the answer, which is returned; the last answer goes into the error.
-export async function until(what, probe, good, limitMs = 30000) {
+export async function until(what, probe, good, limitMs = 90000) {
   const deadline = Date.now() + limitMs;
   for (;;) {
     const seen = await probe();

@@ -54,7 +54,7 @@ def udp_socket(host="127.0.0.1", port=0):
     sock = socket.socket(family(host), socket.SOCK_DGRAM)
     big_buffers(sock)
     sock.bind((host, port))
-    sock.settimeout(5 * SLOW)
+    sock.settimeout(30 * SLOW)
     return sock
 
 
@@ -64,11 +64,14 @@ def name_of(sock):
 
 def received(sock, seconds=0.3):
     """What arrives at a UDP socket within that time, or None: to show that nothing does."""
+    before = sock.gettimeout()
     sock.settimeout(seconds)
     try:
         return sock.recvfrom(65536)
     except socket.timeout:
         return None
+    finally:
+        sock.settimeout(before)
 
 
 class Client:
@@ -84,7 +87,7 @@ class Client:
     used = set()  # local addresses of all clients so far
 
     def __init__(self, server, transport="udp", source=None, user="user", password="pass", modern=False,
-                 anonymous=False, inside=None, timeout=5.0, context=None, name=None, session=None, preface=b"",
+                 anonymous=False, inside=None, timeout=20.0, context=None, name=None, session=None, preface=b"",
                  options=None):
         self.server = server
         self.transport = transport

@@ -22,6 +22,8 @@ BUILD = os.environ.get("TP_BUILDDIR", os.getcwd())
 TURNPIKED = os.environ.get("TURNPIKED") or os.path.join(BUILD, "src", "turnpiked")
 TURNPIKECTL = os.environ.get("TURNPIKECTL") or os.path.join(BUILD, "src", "turnpikectl")
 REALM = "example.org"
+# How long to wait for what comes at once on an idle machine. It costs nothing when all is well.
+PATIENCE = 30 * SLOW
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -31,36 +33,55 @@ def die_with_parent():
     _libc.prctl(1, signal.SIGKILL)
 
 
+_claimed = []  # closed when this script ends
+
+
+def _claim(ports):
+    """Has these ports for as long as this script runs, among all scripts on the machine: whoever they are for binds them
+    later only. Raises OSError."""
+    mine = []
+    try:
+        for port in ports:
+            mine.append(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+            mine[-1].bind("\0turnpike-test-port-%d" % port)
+    except OSError:
+        for sock in mine:
+            sock.close()
+        raise
+    _claimed.extend(mine)
+
+
+def _try_ports(ports, hosts):
+    """Raises OSError when one of them is in use."""
+    with contextlib.ExitStack() as stack:
+        for host in hosts:
+            for port in ports:
+                for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+                    sock = stack.enter_context(socket.socket(client.family(host), kind))
+                    if host == "::":
+                        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                    sock.bind((host, port))
+
+
 def free_port():
     """A port below the ephemeral range that is free on UDP and TCP, IPv4 and IPv6."""
     while True:
         port = random.SystemRandom().randrange(10000, 32000)
-        try:
-            with contextlib.ExitStack() as stack:
-                for host in ("0.0.0.0", "::"):
-                    for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
-                        sock = stack.enter_context(socket.socket(client.family(host), kind))
-                        if host == "::":
-                            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                        sock.bind((host, port))
+        with contextlib.suppress(OSError):
+            _try_ports([port], ("0.0.0.0", "::"))
+            _claim([port])
             return port
-        except OSError:
-            pass
 
 
 def free_block(count, hosts=("127.0.0.1",)):
-    """The first, even one of count UDP ports that are free now on these addresses, below what the kernel gives out by
-    itself."""
+    """The first, even one of count ports that are free now on these addresses, on UDP and TCP, below what the kernel gives
+    out by itself."""
     while True:
         first = random.SystemRandom().randrange(3000, 9000) & ~1
-        try:
-            with contextlib.ExitStack() as stack:
-                for host in hosts:
-                    for port in range(first, first + count):
-                        stack.enter_context(socket.socket(client.family(host), socket.SOCK_DGRAM)).bind((host, port))
+        with contextlib.suppress(OSError):
+            _try_ports(range(first, first + count), hosts)
+            _claim(range(first, first + count))
             return first
-        except OSError:
-            pass
 
 
 def folder():
@@ -222,12 +243,12 @@ class Daemon:
                 if not self.process.alive():
                     raise AssertionError("the daemon ended with %d at start:\n%s"
                                          % (self.process.child.returncode, tail(self.log)))
-                if time.monotonic() - began > 5 * SLOW:
+                if time.monotonic() - began > PATIENCE:
                     self.process.kill()
                     raise AssertionError("the daemon was not ready in time:\n%s" % tail(self.log))
         self.start_seconds = time.monotonic() - began
 
-    def stop(self, seconds=10):
+    def stop(self, seconds=PATIENCE):
         """SIGTERM; it has to end with 0 in time and without a sanitizer's report."""
         if not self.process.alive():
             raise AssertionError("the daemon had ended by itself with %s" % self.process.child.returncode)
@@ -246,8 +267,8 @@ class Daemon:
         with open(self.log, "rb") as f:
             return f.read().decode("utf-8", "backslashreplace")
 
-    def wait_log(self, text, seconds=5):
-        end = time.monotonic() + seconds * SLOW
+    def wait_log(self, text, seconds=PATIENCE):
+        end = time.monotonic() + seconds
         while time.monotonic() < end:
             if text in self.read_log():
                 return
@@ -279,12 +300,12 @@ class Daemon:
         return bool(msg and msg.cls == stun.SUCCESS)
 
 
-def run_daemon(*args, seconds=10, env=None):
+def run_daemon(*args, seconds=30, env=None):
     """Runs it to its end: (exit code, stdout, stderr)."""
     return _run([TURNPIKED] + list(args), seconds, None, env)
 
 
-def ctl(*args, stdin=None, seconds=10):
+def ctl(*args, stdin=None, seconds=30):
     """Runs turnpikectl: (exit code, stdout, stderr)."""
     return _run([TURNPIKECTL] + list(args), seconds, stdin, None)
 
@@ -330,7 +351,7 @@ class Redis:
         log = os.path.join(self.folder, "log")
         self.process = Process([self.program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
                                 "--appendonly", "no", "--dir", self.folder], log)
-        end = time.monotonic() + 5 * SLOW
+        end = time.monotonic() + PATIENCE
         while True:
             try:
                 with socket.create_connection(("127.0.0.1", self.port), 1) as s:
@@ -348,7 +369,7 @@ class Redis:
 
     def cli(self, *args):
         done = subprocess.run([self.cli_program, "-p", str(self.port), *args], capture_output=True, text=True,
-                              timeout=10, check=True, errors="backslashreplace")
+                              timeout=PATIENCE, check=True, errors="backslashreplace")
         return done.stdout
 
     def pause(self):
