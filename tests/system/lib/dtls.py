@@ -131,7 +131,9 @@ class DtlsSocket:
 
     def _receive(self, seconds):
         """Feeds one datagram to OpenSSL; False when none came in time."""
-        if not select.select([self.sock], [], [], max(seconds, 0))[0]:
+        ready = select.poll()  # select() takes no descriptor above 1023
+        ready.register(self.sock, select.POLLIN)
+        if not ready.poll(max(seconds, 0) * 1000):
             return False
         try:
             self.feed(self.sock.recv(65536))
