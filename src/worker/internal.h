@@ -45,9 +45,10 @@ struct worker {
     struct listener *listeners;
     struct stream *streams; // all of this worker's client connections
     unsigned handshakes;    // unfinished, of TLS and DTLS together (limits.tls_handshakes)
-    TAILQ_HEAD(, stream) handshaking; // those of TLS, oldest first
-    struct dtls_server *dtls;         // NULL: no listener speaks DTLS
-    struct pending_request *pending, *spare;
+    TAILQ_HEAD(, stream) handshaking;      // those of TLS, oldest first
+    struct dtls_server *dtls;              // NULL: no listener speaks DTLS
+    TAILQ_HEAD(, pending_request) pending; // oldest first
+    struct pending_request *spare;
     unsigned spare_count;   // length of spare
     struct errand *errands; // requests that other workers have, see migrate.c
     struct claim *claims;   // allocations on their way here
@@ -124,6 +125,9 @@ void request_granted(struct worker *w, struct io_sink *sink, const struct turn_t
 void request_act(struct worker *w, struct io_sink *sink, const struct turn_input *in,
                  enum turn_action action, bool limited);
 void requests_cancel(struct worker *w, const struct io_sink *sink); // NULL: all
+// Before and after w->stores is replaced: whose users are being looked up is asked again.
+void requests_suspend(struct worker *w);
+void requests_resume(struct worker *w);
 // Whether a datagram of unknown origin may be answered: within limits.unauthenticated_rate.
 bool request_may_answer(struct worker *w, const struct addr *client, int64_t now_ms);
 

@@ -12,13 +12,14 @@
 
 // A request whose user is being looked up.
 struct pending_request {
-    struct pending_request *next, **prev;
+    TAILQ_ENTRY(pending_request) list; // the next one, of those to spare
+    bool listed;
     struct worker *worker;
     struct io_sink *sink;
     struct turn_tuple tuple;
     struct turn_input in;
     uint8_t *copy;               // of the message, once the answer is known to come later
-    struct store_lookup *lookup; // set then
+    struct store_lookup *lookup; // set then, but for while the stores are replaced
 };
 
 // Before authentication an address may be forged, so that what we answer is limited by source
@@ -82,7 +83,7 @@ static struct pending_request *pending_new(struct worker *w, struct io_sink *sin
 {
     struct pending_request *p = w->spare;
     if (p) {
-        w->spare = p->next;
+        w->spare = TAILQ_NEXT(p, list);
         w->spare_count--;
     } else {
         p = malloc(sizeof *p);
@@ -96,12 +97,9 @@ static struct pending_request *pending_new(struct worker *w, struct io_sink *sin
 
 static void pending_unlink(struct pending_request *p)
 {
-    if (!p->prev)
-        return;
-    *p->prev = p->next;
-    if (p->next)
-        p->next->prev = p->prev;
-    p->prev = NULL;
+    if (p->listed)
+        TAILQ_REMOVE(&p->worker->pending, p, list);
+    p->listed = false;
 }
 
 static void pending_free(struct pending_request *p)
@@ -113,7 +111,7 @@ static void pending_free(struct pending_request *p)
         free(p);
         return;
     }
-    p->next = w->spare;
+    TAILQ_NEXT(p, list) = w->spare;
     w->spare = p;
     w->spare_count++;
 }
@@ -145,11 +143,8 @@ static void pending_keep(struct pending_request *p, struct store_lookup *lookup)
     }
     memcpy(p->copy, p->in.data, p->in.len);
     p->in.data = p->copy;
-    p->next = w->pending;
-    p->prev = &w->pending;
-    if (p->next)
-        p->next->prev = &p->next;
-    w->pending = p;
+    TAILQ_INSERT_TAIL(&w->pending, p, list);
+    p->listed = true;
 }
 
 static void look_up(struct worker *w, struct io_sink *sink, const struct turn_input *in)
@@ -165,18 +160,40 @@ static void look_up(struct worker *w, struct io_sink *sink, const struct turn_in
 
 void requests_cancel(struct worker *w, const struct io_sink *sink)
 {
-    for (struct pending_request *p = w->pending, *next; p; p = next) {
-        next = p->next;
+    for (struct pending_request *p = TAILQ_FIRST(&w->pending), *next; p; p = next) {
+        next = TAILQ_NEXT(p, list);
         if (sink && p->sink != sink)
             continue;
-        stores_cancel(w->stores, p->lookup);
+        if (p->lookup)
+            stores_cancel(w->stores, p->lookup);
         pending_free(p);
     }
     while (!sink && w->spare) {
         struct pending_request *p = w->spare;
-        w->spare = p->next;
+        w->spare = TAILQ_NEXT(p, list);
         w->spare_count--;
         free(p);
+    }
+}
+
+void requests_suspend(struct worker *w)
+{
+    struct pending_request *p;
+    TAILQ_FOREACH(p, &w->pending, list)
+    {
+        stores_cancel(w->stores, p->lookup);
+        p->lookup = NULL;
+    }
+}
+
+// A client on a stream does not ask again by itself.
+void requests_resume(struct worker *w)
+{
+    struct pending_request *p;
+    while ((p = TAILQ_FIRST(&w->pending)) && !p->lookup) {
+        pending_unlink(p);
+        request_input(w, p->sink, &p->tuple, p->copy, p->in.len);
+        pending_free(p);
     }
 }
 

@@ -84,6 +84,7 @@ int worker_new(struct worker **out, unsigned index, struct snapshot *snapshot, s
     w->snapshot = snapshot_ref(snapshot);
     w->ports = ports;
     TAILQ_INIT(&w->handshaking);
+    TAILQ_INIT(&w->pending);
     rand_bytes(&w->hash_key, sizeof w->hash_key);
     int err = build(w, quota, ticket_key);
     if (err) {
@@ -154,12 +155,13 @@ static void on_reload(void *worker, void *arg)
         snapshot_unref(snapshot);
         return;
     }
-    requests_cancel(w, NULL); // their clients ask again
+    requests_suspend(w);
     stores_close(w->stores);
     w->stores = stores;
     turn_server_configure(w->turn, &snapshot->turn);
     snapshot_unref(w->snapshot);
     w->snapshot = snapshot;
+    requests_resume(w);
 }
 
 int worker_reload(struct worker *w, struct snapshot *snapshot)

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import os
+import signal
 import sys
 import time
 
@@ -245,6 +246,32 @@ def test_clients_that_leave_while_redis_hangs():
         redis.resume()
         add_user(redis.uri, "alice", PASSWORD)
         until("alice", 30 * tap.SLOW, lambda: answer(d, "alice") is None)
+
+
+def test_reload_while_redis_hangs():
+    """requests that wait for Redis are answered after a SIGHUP, too: a client on TCP asks once"""
+    redis = Redis()
+    add_user(redis.uri, "alice", PASSWORD)
+    with Daemon(workers=1, auth={"users": [], "stores": [redis.uri], "timeout": 20000}) as d:
+        clients = [d.client(transport, user="alice", password=PASSWORD) for transport in ("tcp", "udp", "tcp")]
+        gone = d.client("tcp", user="alice", password=PASSWORD)
+        for c in clients + [gone]:
+            c.challenge()
+        redis.pause()
+        allocate = [(stun.REQUESTED_TRANSPORT, b"\x11\0\0\0")]
+        sent = [c.signed(stun.ALLOCATE, allocate) for c in clients]
+        for c, packet in zip(clients, sent):
+            c.send_raw(packet + (c.signed(stun.REFRESH) if c.stream else b""))
+        gone.send_raw(gone.signed(stun.ALLOCATE, allocate))
+        gone.close()
+        tap.check(d.answers(), "no Binding answer")
+        os.kill(d.pid, signal.SIGHUP)
+        d.wait_log("configuration reloaded")
+        redis.resume()
+        for c, packet in zip(clients, sent):
+            msg = c.wait(packet[8:20], 5 * tap.SLOW)
+            tap.equal(msg and msg.cls, stun.SUCCESS, "class of %r, %s" % (msg, c.transport))
+            tap.equal(c.refresh(0), 0, "lifetime")
 
 
 def test_redis_wrong_types():
