@@ -99,7 +99,7 @@ def silent(sock, seconds=0.2):
 
 
 def test_flood_of_hellos():
-    """100,000 ClientHellos without a cookie, or with a wrong one, keep no state"""
+    """T13: 100,000 ClientHellos without a cookie, or with a wrong one, keep no state"""
     with serve() as d:
         c, peer = session(d)
         sock = stranger(d)
@@ -132,7 +132,7 @@ def test_flood_of_hellos():
 
 
 def test_amplification():
-    """no answer to a stranger is longer than what it answers, and there is one at most"""
+    """T13: no answer to a stranger is longer than what it answers, and there is one at most"""
     with serve() as d:
         for extensions in (True, False):
             sock = stranger(d)
@@ -145,7 +145,7 @@ def test_amplification():
 
 
 def test_rate():
-    """limits.unauthenticated_rate holds for them too"""
+    """T13: limits.unauthenticated_rate holds for them too"""
     with serve(limits={"unauthenticated_rate": 10}) as d:
         sock = stranger(d)
         for _ in range(500):
@@ -157,7 +157,7 @@ def test_rate():
 
 
 def test_cookies():
-    """a cookie is good for its address, its port and its ClientHello only"""
+    """T13: a cookie is good for its address, its port and its ClientHello only"""
     with serve() as d:
         sock, other = stranger(d), stranger(d)
         cookie = verified(d, sock)
@@ -177,7 +177,7 @@ def test_cookies():
 
 
 def test_fragments():
-    """a ClientHello in pieces is not put together, and lengths that lie get no answer"""
+    """T13: a ClientHello in pieces is not put together, and lengths that lie get no answer"""
     with serve() as d:
         sock = stranger(d)
         cookie = verified(d, sock)
@@ -195,7 +195,7 @@ def test_fragments():
 
 
 def test_strangers():
-    """application data, alerts and the rest of a handshake from those who have no session: no word"""
+    """T13: application data, alerts and the rest of a handshake from those who have no session: no word"""
     with serve() as d:
         c, peer = session(d)
         sock = stranger(d)
@@ -214,7 +214,7 @@ def test_strangers():
 
 
 def test_forged():
-    """what a stranger sends from a client's address ends nothing"""
+    """T13: what a stranger sends from a client's address ends nothing"""
     with serve() as d:
         c, peer = session(d)
         raw = c.sock.sock
@@ -243,7 +243,7 @@ def begin(d):
 
 
 def test_memory_of_handshakes():
-    """a handshake that is begun keeps little, whatever is claimed in it; and it ends"""
+    """T13: a handshake that is begun keeps little, whatever is claimed in it; and it ends"""
     with serve(limits={"tls_timeout": 3}) as d:
         session(d)
         before = d.rss()
@@ -267,7 +267,7 @@ def test_memory_of_handshakes():
 
 
 def test_memory_of_sessions():
-    """sessions that do nothing keep about 40 KiB each"""
+    """T13: sessions that do nothing keep about 40 KiB each"""
     with serve() as d:
         d.client("dtls").binding()
         before = d.rss()
@@ -280,7 +280,7 @@ def test_memory_of_sessions():
 
 
 def test_no_renegotiation():
-    """a client that asks for a new handshake within its session gets none"""
+    """T13: a client that asks for a new handshake within its session gets none"""
     with serve() as d:
         c, peer = session(d)
         c.sock.renegotiate()
@@ -297,7 +297,7 @@ def test_no_renegotiation():
 
 
 def test_old_versions():
-    """DTLS 1.0 is refused"""
+    """T13: DTLS 1.0 is refused"""
     with serve() as d:
         sock = stranger(d)
         old = hello_body(b"").replace(b"\xfe\xfd", b"\xfe\xff", 1)
@@ -312,7 +312,7 @@ def test_old_versions():
 
 
 def test_noise():
-    """20,000 changed copies of a real client's datagrams"""
+    """T13: 20,000 changed copies of a real client's datagrams"""
     with serve() as d:
         c, peer = session(d)
         seeds = c.sock.sent[:6]

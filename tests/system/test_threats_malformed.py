@@ -12,7 +12,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib
 import client
 import stun
 import tap
-from daemon import Daemon
+from certs import Authority
+from daemon import Daemon, free_port
 
 # Nothing may leave this machine, whatever random requests ask for.
 CLOSED = {"deny": ["0.0.0.0-126.255.255.255", "128.0.0.0-255.255.255.255", "::2-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"]}
@@ -141,6 +142,12 @@ def test_attribute_lengths():
                     collect(c, 0.002)
                 collect(c, 0.2)
                 tap.equal(c.refresh(), 600, "Refresh of the allocation (%s)" % transport)
+
+
+def every_transport(**over):
+    port = free_port()
+    listen = [{"transport": t, "address": "*", "port": port} for t in ("udp+dtls", "tcp+tls")]
+    return Daemon(port=port, listen=listen, tls=Authority().settings(), relay=CLOSED, **over)
 
 
 def test_odd_sizes_of_known_attributes():
@@ -291,6 +298,63 @@ def test_mutations_udp():
         collect(c, 0.1)
         tap.bounded(d.rss() - before, 4096, "20,000 mutations")
         tap.check(d.answers(), "no answer")
+
+
+def test_mutations_encrypted():
+    """T16: 2,000 random mutations within TLS and DTLS, of clients with an allocation and without"""
+    r = seed()
+    with every_transport(log={"level": "notice"}) as d:
+        with d.client("tls") as c:
+            context = c.sock.context
+
+        def fresh(transport, n):
+            c = d.client(transport, context=context) if transport == "tls" else d.client(transport)
+            if n % 2:
+                c.allocate()
+            return c
+        for transport in ("tls", "dtls"):
+            c = fresh(transport, 1)
+            packets = list(valid(c)) + [c.signed(stun.CONNECT, [stun.peer(("127.0.0.2", 1), bytes(12))], txid=bytes(12)),
+                                        c.signed(stun.CONNECTION_BIND, [(stun.CONNECTION_ID, b"\0\0\0\1")])]
+            before = None
+            for n in range(1000 // tap.SLOW):
+                data = mutate(r, r.choice(packets))[:16000]
+                try:
+                    if data:
+                        c.send_raw(data)
+                    if n % 8 == 0:
+                        collect(c)
+                except (ConnectionError, OSError, stun.Malformed):
+                    c.closed = True
+                if c.closed or r.randrange(32) == 0:
+                    c.close()
+                    c = fresh(transport, n)
+                if n % 200 == 0:
+                    tap.check(d.answers(), "no answer after %d mutations" % n)
+                    before = before or d.rss()
+            c.close()
+            tap.bounded(d.rss() - before, 8192, "1,000 mutations by " + transport)
+            with d.client(transport) as c:
+                tap.check(c.binding() is not None, "no answer over " + transport)
+
+
+def test_methods_of_tcp_relays():
+    """T16: every attribute in odd sizes on Connect and ConnectionBind, and answers and indications of theirs that clients send"""
+    with every_transport() as d:
+        for transport in ("tcp", "tls"):
+            with d.client(transport) as c:
+                c.allocate_tcp()
+                for method in (stun.CONNECT, stun.CONNECTION_BIND):
+                    for kind in KNOWN:
+                        for size in (0, 1, 3, 4, 5, 7, 8, 9, 12, 19, 20, 21):
+                            if kind not in (stun.MESSAGE_INTEGRITY, stun.MESSAGE_INTEGRITY_SHA256):
+                                c.send_raw(c.signed(method, [(kind, b"\x01" * size)]))
+                        collect(c)
+                for method in (stun.CONNECT, stun.CONNECTION_BIND, stun.CONNECTION_ATTEMPT):
+                    for cls in (stun.INDICATION, stun.SUCCESS, stun.ERROR):
+                        c.send_raw(stun.build(method, cls, [(stun.CONNECTION_ID, b"\0\0\0\1")]))
+                msg = c.refresh()
+                tap.equal((msg, c.closed), (600, False), "the allocation (%s)" % transport)
 
 
 def test_mutations_tcp():

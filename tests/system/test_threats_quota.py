@@ -13,7 +13,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib
 
 import stun
 import tap
-from daemon import Daemon, free_block
+from certs import Authority
+from daemon import Daemon, free_block, free_port
 
 GONE = [(stun.LIFETIME, b"\0\0\0\0")]
 UDP = (stun.REQUESTED_TRANSPORT, b"\x11\0\0\0")
@@ -83,6 +84,54 @@ def test_allocate_flood():
                 if c.relayed:
                     c.refresh(0)
             all_are_there(d, count, code)
+
+
+class Every(Daemon):
+    """Four workers, that many relay ports on IPv4 and IPv6, and all transports."""
+
+    def __init__(self, count, **limits):
+        port, first = free_port(), free_block(count, ("127.0.0.1", "::1"))
+        super().__init__(workers=4, port=port, tls=Authority().settings(), log={"level": "notice"},
+                         listen=[{"transport": t, "address": "*", "port": port} for t in ("udp+dtls", "tcp+tls")],
+                         relay={"ports": [first, first + count - 1]}, limits={"unauthenticated_rate": 0, **limits})
+
+
+def test_every_transport():
+    """T11: floods over UDP, TCP, TLS and DTLS, of TCP relays and of both families, deleted or cut off, give all back exactly"""
+    kinds = [(t, {}) for t in ("udp", "tcp", "tls", "dtls")] + [("tcp", {"transport": stun.TCP_PROTOCOL})] + \
+        [("tls", {"transport": stun.TCP_PROTOCOL}), ("tls", {"additional": stun.IPV6}), ("dtls", {"additional": stun.IPV6})]
+    with Every(12, user_allocations=12, total_allocations=12) as d:
+        with d.client("tls") as c:
+            context = c.sock.context
+        all_are_there(d, 12, 486)
+        files = before = None
+        for round in range(4):
+            made = []
+            for n in range(24):
+                transport, kind = kinds[(n + round) % len(kinds)]
+                c = d.client(transport, context=context) if transport == "tls" else d.client(transport)
+                end = time.monotonic() + 10 * tap.SLOW
+                while (code := c.try_allocate(**kind).code) and n < 12:
+                    tap.check(code in (486, 508) and time.monotonic() < end, "%d: not all came back" % code)
+                    time.sleep(0.02)
+                tap.equal(code, None if n < 12 else 486, "Allocate %d by %s" % (n, transport))
+                made.append(c)
+            for n, c in enumerate(made):
+                if n < 12 and (c.transport == "udp" or n % 2 == 0):
+                    c.send_raw(c.signed(stun.REFRESH, GONE))
+                    if c.transport == "udp":
+                        c.recv_raw(c.timeout)
+                elif c.stream:
+                    c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                c.close()  # of DTLS with close_notify, in whatever order
+            all_are_there(d, 12, 486)
+            if round == 0:
+                files, before = len(os.listdir("/proc/%d/fd" % d.pid)), d.rss()
+        end = time.monotonic() + 10 * tap.SLOW
+        while len(os.listdir("/proc/%d/fd" % d.pid)) > files + 2:
+            tap.check(time.monotonic() < end, "descriptors are left")
+            time.sleep(0.05)
+        tap.bounded(d.rss() - before, 4096, "72 clients more")
 
 
 def test_pipelined_allocates():
