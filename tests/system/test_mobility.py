@@ -389,6 +389,18 @@ def test_storm():
         both_ways(move(d, c), peer)
 
 
+def test_place_is_free_again():
+    """where a client was expected whose allocation it then deleted, the next one is welcome at first try"""
+    with Daemon(workers=4) as d:
+        places = [d.client() for _ in range(8)]
+        for n in range(48):
+            c, new = d.client(), places[n % 8]
+            msg = c.try_allocate(extra=MOBILE)
+            new.realm, new.nonce, new.ticket = c.realm, c.nonce, msg.get(TICKET)
+            tap.equal(show(new, lifetime=3600).code, None, "code")
+            tap.equal(c.refresh(0), 0, "lifetime")
+
+
 def test_pipelined():
     """what follows a Refresh with a ticket in the same segment, an Allocate or another ticket, confuses nobody"""
     with Daemon(workers=4) as d, Peer() as peer:

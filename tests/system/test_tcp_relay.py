@@ -393,6 +393,48 @@ def test_store_that_takes_time():
         many_pairs(d, 2, 8)
 
 
+def exchange_tls(sock, incoming, outgoing, call):
+    """Runs a call of an ssl.SSLObject until it needs nothing more."""
+    while True:
+        try:
+            got = call()
+            break
+        except ssl.SSLWantReadError:
+            sock.sendall(outgoing.read())
+            incoming.write(sock.recv(65536))
+    return got
+
+
+def test_all_at_once():
+    """over TLS: ConnectionBind, data and close_notify in one segment get to the peer, whichever worker the client is at"""
+    with serve_tls(workers=4) as d:
+        lst = listener()
+        c = control(d, transport="tls")
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        for n in range(12):
+            id = c.connect(lst.getsockname())
+            peer, _ = accept(lst)
+            with socket.create_connection(d.server, 5 * tap.SLOW) as sock:
+                incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+                tls = context.wrap_bio(incoming, outgoing, server_hostname="localhost")
+                exchange_tls(sock, incoming, outgoing, tls.do_handshake)
+                sock.sendall(outgoing.read())
+                tls.write(c.signed(stun.CONNECTION_BIND, [(stun.CONNECTION_ID, id)]))
+                tls.write(b"early" * 100)
+                try:
+                    tls.unwrap()
+                except ssl.SSLWantReadError:
+                    pass
+                sock.sendall(outgoing.read())
+                got = b""
+                while len(got) < 500:
+                    got += peer.recv(1000)
+                tap.equal((got, peer.recv(1)), (b"early" * 100, b""), "at the peer")
+                peer.close()
+
+
 def test_tls():
     """TLS: 10 MB each way, a receiver that stops, connections to other workers, and of TLS to a control on TCP"""
     with serve_tls(workers=4) as d:
