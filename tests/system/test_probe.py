@@ -373,7 +373,7 @@ class Coturn:
              "-u", "user:pass", "-r", daemon.REALM, "--cert", certificate, "--pkey", key, "--no-cli",
              "--userdb", os.path.join(self.folder, "turndb"), "--log-file=stdout", "--simple-log",
              "--pidfile", os.path.join(self.folder, "pid")], log, cwd=self.folder)
-        end = time.monotonic() + 20
+        end = time.monotonic() + daemon.PATIENCE
         while subprocess.run([PROBE, "stun", "stun:127.0.0.1:%d" % self.port, "--timeout", "0.3", "--count", "1"],
                              capture_output=True, check=False).returncode:
             tap.check(self.process.alive() and time.monotonic() < end, "turnserver did not start")

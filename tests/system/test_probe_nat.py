@@ -49,7 +49,7 @@ def coturn(ns):
          "--no-cli", "--lt-cred-mech", "-u", "user:pass", "-r", daemon.REALM, "--userdb", os.path.join(folder, "turndb"),
          "--log-file=stdout", "--simple-log", "--pidfile", os.path.join(folder, "pid")], log, ns, cwd=folder)
     tap.on_failure(lambda: "log of turnserver:\n" + daemon.tail(log))
-    end = time.monotonic() + 20
+    end = time.monotonic() + daemon.PATIENCE
     while subprocess.run([PROBE, "stun", "stun:%s:%d" % (SERVER, port), "--timeout", "0.3", "--count", "1"],
                          capture_output=True, check=False, preexec_fn=ns.enter).returncode:
         tap.check(process.alive() and time.monotonic() < end, "turnserver did not start")

@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static void die(const char *what)
+static _Noreturn void die(const char *what)
 {
     fprintf(stderr, "redis_server: %s\n", what);
     abort();
@@ -25,17 +25,27 @@ bool redis_server_installed(void)
     return system("command -v redis-server >/dev/null 2>&1") == 0;
 }
 
+// Below the range that the kernel gives out by itself, so that it stays free while the server is
+// down.
 static uint16_t free_port(void)
 {
-    struct sockaddr_in sin = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof(sin);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    if (fd < 0 || bind(fd, (struct sockaddr *)&sin, sizeof(sin)) < 0 ||
-        getsockname(fd, (struct sockaddr *)&sin, &len) < 0)
-        die("no free port");
-    close(fd);
-    return ntohs(sin.sin_port);
+    for (int tries = 0; tries < 1000; tries++) {
+        uint16_t port = 0;
+        if (getentropy(&port, sizeof(port)) < 0)
+            die("getentropy");
+        port = 10000 + port % 22000;
+        struct sockaddr_in sin = {.sin_family = AF_INET,
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                                  .sin_port = htons(port)};
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (fd < 0)
+            die("socket");
+        bool taken = bind(fd, (struct sockaddr *)&sin, sizeof(sin)) < 0;
+        close(fd);
+        if (!taken)
+            return port;
+    }
+    die("no free port");
 }
 
 static void exec_server(const struct redis_server *s, const char *const *extra)

@@ -80,7 +80,7 @@ enum store_status store_client_ask_token(struct store_client *c, struct store_as
     struct store_query q = {.realm = "example.org", .id = kid, .id_len = len, .token_key = true};
 
     start(c, a, &q);
-    if (!store_client_run(c, &a->done, 5000))
+    if (!store_client_run(c, &a->done, STORE_PATIENCE))
         abort();
     return a->status;
 }
@@ -88,7 +88,7 @@ enum store_status store_client_ask_token(struct store_client *c, struct store_as
 bool store_client_until_token(struct store_client *c, struct store_ask *a, const void *kid,
                               size_t len, enum store_status status)
 {
-    int64_t end = now_ms() + 5000;
+    int64_t end = now_ms() + STORE_PATIENCE;
     static const bool never = false;
 
     while (store_client_ask_token(c, a, kid, len) != status) {
@@ -132,7 +132,7 @@ bool store_client_run(struct store_client *c, const bool *flag, unsigned ms)
 enum store_status store_client_ask(struct store_client *c, struct store_ask *a, const char *name)
 {
     store_client_start(c, a, name, strlen(name), false);
-    if (!store_client_run(c, &a->done, 5000))
+    if (!store_client_run(c, &a->done, STORE_PATIENCE))
         abort();
     return a->status;
 }

@@ -8,6 +8,10 @@
 
 #include "auth/stores.h"
 
+// How long to wait for what comes at once on an idle machine, in ms; less than the TTL, which would
+// bring it too.
+#define STORE_PATIENCE 30000
+
 struct store_client {
     struct event_base *base;
     struct stores *stores;
@@ -32,11 +36,11 @@ void store_client_close(struct store_client *c);
 void store_client_start(struct store_client *c, struct store_ask *a, const void *id, size_t len,
                         bool userhash);
 
-// Asks for a key of access tokens and waits for at most 5 s.
+// Asks for a key of access tokens and waits for at most STORE_PATIENCE.
 enum store_status store_client_ask_token(struct store_client *c, struct store_ask *a,
                                          const void *kid, size_t len);
 
-// The same again and again, for at most 5 s, until the answer is status.
+// The same again and again, for at most STORE_PATIENCE, until the answer is status.
 bool store_client_until_token(struct store_client *c, struct store_ask *a, const void *kid,
                               size_t len, enum store_status status);
 
@@ -47,7 +51,7 @@ struct auth_record store_token_key(const void *kid, size_t len, enum token_algor
 // Runs the loop until *flag or for ms; returns *flag.
 bool store_client_run(struct store_client *c, const bool *flag, unsigned ms);
 
-// Starts and waits for at most 5 s.
+// Starts and waits for at most STORE_PATIENCE.
 enum store_status store_client_ask(struct store_client *c, struct store_ask *a, const char *name);
 
 // Asks again and again, for at most ms, until the answer is status.

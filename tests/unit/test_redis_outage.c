@@ -72,7 +72,7 @@ static void killed_and_back(void **state)
     assert_int_equal(store_client_ask(&c, &a, "alice"), STORE_FOUND);
     assert_int_equal(store_client_ask(&c, &a, "carol"), STORE_UNAVAILABLE); // never asked before
     assert_int_equal(store_client_ask(&c, &a, "nobody"), STORE_UNAVAILABLE);
-    assert_true(ms_now() - start < 1000);
+    assert_true(ms_now() - start < 5000);
     for (int i = 0; i < 20; i++) {
         store_client_start(&c, &a, "alice", 5, false);
         assert_true(a.done && a.status == STORE_FOUND); // known users do not even wait
@@ -81,7 +81,7 @@ static void killed_and_back(void **state)
 
     redis_server_start(&server, NULL);
     put_user(&server, "alice", "1");
-    assert_true(store_client_until(&c, "nobody", STORE_NOT_FOUND, 7000));
+    assert_true(store_client_until(&c, "nobody", STORE_NOT_FOUND, STORE_PATIENCE));
     for (int i = 0; i < 300; i++) {
         assert_int_equal(store_client_ask(&c, &a, "alice"), STORE_FOUND);
         if (a.rec.disabled)
@@ -147,7 +147,7 @@ static void slow_is_a_timeout_and_no_stall(void **state)
     open_with(&c, server.uri, 50);
     assert_int_equal(store_client_ask(&c, &a, "alice"), STORE_FOUND);
     store_client_run(&c, &never, 100);
-    redisAppendCommand(server.c, "DEBUG SLEEP 2");
+    redisAppendCommand(server.c, "DEBUG SLEEP 3");
     int written = 0;
     while (!written)
         assert_int_equal(redisBufferWrite(server.c, &written), REDIS_OK);
@@ -156,13 +156,13 @@ static void slow_is_a_timeout_and_no_stall(void **state)
     int64_t start = ms_now();
     store_client_start(&c, &a, "alice", 5, false);
     store_client_start(&c, &b, "bob", 3, false);
-    assert_true(store_client_run(&c, &a.done, 2000));
-    assert_true(store_client_run(&c, &b.done, 2000));
+    assert_true(store_client_run(&c, &a.done, STORE_PATIENCE));
+    assert_true(store_client_run(&c, &b.done, STORE_PATIENCE));
     int64_t took = ms_now() - start;
-    assert_true(took >= 250 && took < 900);
+    assert_true(took >= 250 && took < 2500);
     assert_int_equal(a.status, STORE_FOUND); // from the cache, past its TTL
     assert_int_equal(b.status, STORE_UNAVAILABLE);
-    assert_true(store_client_until(&c, "bob", STORE_NOT_FOUND, 8000));
+    assert_true(store_client_until(&c, "bob", STORE_NOT_FOUND, STORE_PATIENCE));
     void *reply;
     assert_int_equal(redisGetReply(server.c, &reply), REDIS_OK);
     freeReplyObject(reply);
@@ -184,7 +184,7 @@ static void pending_is_bounded(void **state)
     c.cfg.max_pending = 10;
     c.cfg.timeout_ms = 300;
     assert_int_equal(store_client_open(&c, &why), 0);
-    assert_true(store_client_until(&c, "x", STORE_NOT_FOUND, 3000));
+    assert_true(store_client_until(&c, "x", STORE_NOT_FOUND, STORE_PATIENCE));
     kill(server.pid, SIGSTOP);
     for (int i = 0; i < 40; i++) {
         snprintf(name, sizeof(name), "user%d", i);
@@ -194,12 +194,12 @@ static void pending_is_bounded(void **state)
     }
     assert_int_equal(waiting, 10);
     for (int i = 0; i < 40; i++) {
-        assert_true(store_client_run(&c, &a[i].done, 2000));
+        assert_true(store_client_run(&c, &a[i].done, STORE_PATIENCE));
         assert_int_equal(a[i].status, STORE_UNAVAILABLE);
         assert_int_equal(a[i].calls, 1);
     }
     kill(server.pid, SIGCONT);
-    assert_true(store_client_until(&c, "y", STORE_NOT_FOUND, 7000));
+    assert_true(store_client_until(&c, "y", STORE_NOT_FOUND, STORE_PATIENCE));
     store_client_close(&c);
     redis_server_remove(&server);
 }
@@ -216,7 +216,7 @@ static void not_there_at_start(void **state)
     assert_int_equal(store_client_ask(&c, &a, "alice"), STORE_UNAVAILABLE);
     redis_server_start(&server, NULL);
     put_user(&server, "alice", "0");
-    assert_true(store_client_until(&c, "alice", STORE_FOUND, 7000));
+    assert_true(store_client_until(&c, "alice", STORE_FOUND, STORE_PATIENCE));
     store_client_close(&c);
     redis_server_remove(&server);
 }
@@ -388,7 +388,7 @@ static void a_sentinel_leads_to_the_master(void **state)
     pid_t b_pid = chatter(answer, strlen(answer), &good);
     snprintf(uri, sizeof(uri), "redis+sentinel://127.0.0.1:%u,127.0.0.1:%u/main", stale, good);
     open_with(&c, uri, 1000);
-    assert_true(store_client_until(&c, "alice", STORE_FOUND, 5000));
+    assert_true(store_client_until(&c, "alice", STORE_FOUND, STORE_PATIENCE));
     assert_int_equal(store_client_ask(&c, &a, "bob"), STORE_NOT_FOUND);
     store_client_close(&c);
     struct admin_store *admin;
@@ -431,17 +431,17 @@ static void names_and_sockets(void **state)
     put_user(&server, "alice", "0");
     snprintf(uri, sizeof(uri), "redis://localhost:%u", server.port);
     open_with(&c, uri, 1000);
-    assert_true(store_client_until(&c, "alice", STORE_FOUND, 3000));
+    assert_true(store_client_until(&c, "alice", STORE_FOUND, STORE_PATIENCE));
     store_client_close(&c);
     snprintf(uri, sizeof(uri), "redis+unix:%s", path);
     open_with(&c, uri, 1000);
-    assert_true(store_client_until(&c, "alice", STORE_FOUND, 3000));
+    assert_true(store_client_until(&c, "alice", STORE_FOUND, STORE_PATIENCE));
     store_client_close(&c);
     // A name out of /etc/hosts, where there is one beside localhost.
     if (loopback_name(name)) {
         snprintf(uri, sizeof(uri), "redis://%s:%u", name, server.port);
         open_with(&c, uri, 1000);
-        assert_true(store_client_until(&c, "alice", STORE_FOUND, 5000));
+        assert_true(store_client_until(&c, "alice", STORE_FOUND, STORE_PATIENCE));
         store_client_close(&c);
         // Closed at whatever stage it has come to.
         for (unsigned ms = 0; ms < 40; ms += 2) {
@@ -457,7 +457,7 @@ static void names_and_sockets(void **state)
     open_with(&c, uri, 1000);
     int64_t start = ms_now();
     assert_int_equal(store_client_ask(&c, &a, "alice"), STORE_UNAVAILABLE);
-    assert_true(ms_now() - start < 1000);
+    assert_true(ms_now() - start < 5000);
     store_client_close(&c);
     redis_server_remove(&server);
     unlink(path);

@@ -133,7 +133,7 @@ static void the_same_question_is_asked_once(void **state)
         store_client_start(&c, &a[i], "alice", 5, false);
     stores_cancel(c.stores, a[7].lookup);
     for (size_t i = 0; i < 50; i++)
-        assert_true(i == 7 || store_client_run(&c, &a[i].done, 2000));
+        assert_true(i == 7 || store_client_run(&c, &a[i].done, STORE_PATIENCE));
     for (size_t i = 0; i < 50; i++)
         assert_int_equal(a[i].calls, i == 7 ? 0 : 1);
     assert_int_equal(redis_server_calls(&server, "hmget"), 1);
@@ -177,15 +177,15 @@ static void changes_reach_every_worker(void **state)
     int64_t start = ms_now();
     for (int i = 0; i < 2; i++)
         while (!is_disabled(&c[i])) {
-            assert_true(ms_now() - start < 1000);
+            assert_true(ms_now() - start < 5000);
             store_client_run(&c[i], &never, 5);
         }
     add_user("new", 3);
     for (int i = 0; i < 2; i++)
-        assert_true(store_client_until(&c[i], "new", STORE_FOUND, 1000));
+        assert_true(store_client_until(&c[i], "new", STORE_FOUND, STORE_PATIENCE));
     assert_int_equal(admin_user_delete(admin, "example.org", "alice", 5), 0);
     for (int i = 0; i < 2; i++) {
-        assert_true(store_client_until(&c[i], "alice", STORE_NOT_FOUND, 1000));
+        assert_true(store_client_until(&c[i], "alice", STORE_NOT_FOUND, STORE_PATIENCE));
         store_client_close(&c[i]);
     }
     admin_close(admin);
@@ -205,7 +205,7 @@ static void found_by_userhash(void **state)
     open_client(&c, server.uri);
     stun_userhash(hash, "alice", 5, "example.org");
     store_client_start(&c, &a, hash, sizeof(hash), true);
-    assert_true(store_client_run(&c, &a.done, 2000));
+    assert_true(store_client_run(&c, &a.done, STORE_PATIENCE));
     assert_int_equal(a.status, STORE_FOUND);
     assert_string_equal((char *)a.rec.user, "alice");
     store_client_start(&c, &a, hash, sizeof(hash), true);
@@ -215,7 +215,7 @@ static void found_by_userhash(void **state)
     for (int i = 0; i < 100 && a.status == STORE_FOUND; i++) {
         store_client_run(&c, &never, 10);
         store_client_start(&c, &a, hash, sizeof(hash), true);
-        assert_true(store_client_run(&c, &a.done, 2000));
+        assert_true(store_client_run(&c, &a.done, STORE_PATIENCE));
     }
     assert_int_equal(a.status, STORE_NOT_FOUND);
     // An index entry that leads to somebody else leads nowhere.
@@ -223,7 +223,7 @@ static void found_by_userhash(void **state)
     hex_encode(hex, hash, sizeof(hash));
     redis_server_do(&server, "SET turnpike:{example.org}:userhash:%s mallory", hex);
     store_client_start(&c, &a, hash, sizeof(hash), true);
-    assert_true(store_client_run(&c, &a.done, 2000));
+    assert_true(store_client_run(&c, &a.done, STORE_PATIENCE));
     assert_int_equal(a.status, STORE_NOT_FOUND);
     store_client_close(&c);
     admin_close(admin);
@@ -257,7 +257,7 @@ static void secrets_are_cached_and_rotate(void **state)
     assert_int_equal(admin_secret_list(admin, "example.org", list, AUTH_KEYS_MAX), 2);
     assert_int_equal(admin_secret_retire(admin, "example.org", list[0].id), 0);
     assert_int_equal(admin_secret_retire(admin, "example.org", list[1].id), 0);
-    assert_true(store_client_until(&c, name, STORE_NOT_FOUND, 1000));
+    assert_true(store_client_until(&c, name, STORE_NOT_FOUND, STORE_PATIENCE));
     store_client_close(&c);
     admin_close(admin);
 }
@@ -284,13 +284,13 @@ static void names_are_bytes(void **state)
                 store_client_run(&c, &never, 30);
             }
             store_client_start(&c, &a, names[i].name, names[i].len, false);
-            assert_true(store_client_run(&c, &a.done, 2000));
+            assert_true(store_client_run(&c, &a.done, STORE_PATIENCE));
             assert_int_equal(a.status, known ? STORE_FOUND : STORE_NOT_FOUND);
             if (known)
                 assert_memory_equal(a.rec.user, names[i].name, names[i].len);
         }
     store_client_start(&c, &a, longest, sizeof(longest), false);
-    assert_true(store_client_run(&c, &a.done, 2000));
+    assert_true(store_client_run(&c, &a.done, STORE_PATIENCE));
     assert_int_equal(a.status, STORE_FOUND);
     store_client_close(&c);
 }
@@ -332,13 +332,13 @@ static void wrong_types_let_nobody_in(void **state)
     hex_encode(hex, hash, sizeof(hash));
     redis_server_do(&server, "HSET turnpike:{example.org}:userhash:%s a b", hex);
     store_client_start(&c, &a, hash, sizeof(hash), true);
-    assert_true(store_client_run(&c, &a.done, 2000));
+    assert_true(store_client_run(&c, &a.done, STORE_PATIENCE));
     assert_int_equal(a.status, STORE_UNAVAILABLE);
     // A record that turns bad after it was cached is not answered from the cache.
     redis_server_do(&server, "DEL turnpike:{example.org}:user:good");
     redis_server_do(&server, "SET turnpike:{example.org}:user:good x");
     redis_server_do(&server, "PUBLISH turnpike:invalidate %s", "example.org user good");
-    assert_true(store_client_until(&c, "good", STORE_UNAVAILABLE, 1000));
+    assert_true(store_client_until(&c, "good", STORE_UNAVAILABLE, STORE_PATIENCE));
     store_client_close(&c);
 }
 

@@ -253,12 +253,12 @@ static void cancelled_is_not_called(void **state)
     store_client_start(&ch.c, &b, "dave", 4, false);
     assert_false(a.done || b.done);
     stores_cancel(ch.c.stores, a.lookup);
-    assert_true(store_client_run(&ch.c, &b.done, 2000));
+    assert_true(store_client_run(&ch.c, &b.done, STORE_PATIENCE));
     store_client_run(&ch.c, &never, 300);
     assert_false(a.done);
     assert_int_equal(b.calls, 1);
     // Closing with one pending calls nothing, and leaks nothing.
-    assert_true(store_client_until(&ch.c, "x", STORE_UNAVAILABLE, 2000));
+    assert_true(store_client_until(&ch.c, "x", STORE_UNAVAILABLE, STORE_PATIENCE));
     do {
         store_client_start(&ch.c, &a, "erin", 4, false);
         store_client_run(&ch.c, &never, 5);
@@ -289,7 +289,7 @@ static void done_may_look_up(void **state)
     chain_open(&ch, false);
     pending_from_done = false;
     stores_lookup(ch.c.stores, &q, time(NULL), ask_again, &ch.c);
-    assert_true(store_client_run(&ch.c, &pending_from_done, 2000));
+    assert_true(store_client_run(&ch.c, &pending_from_done, STORE_PATIENCE));
     chain_close(&ch);
 }
 #endif

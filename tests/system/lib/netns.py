@@ -40,7 +40,7 @@ class Namespace:
     """A namespace with its loopback up; deleted when the test ends."""
 
     def __init__(self):
-        self.name = "tp%d-%d" % (os.getpid(), next(_number))
+        self.name = "tp%d-%d-%s" % (os.getpid(), next(_number), os.urandom(3).hex())  # a killed test leaves its own behind
         _ip("netns", "add", self.name)
         tap.cleanup(self.delete)
         self.fd = os.open("/run/netns/" + self.name, os.O_RDONLY)
