@@ -266,8 +266,8 @@ const struct conf_option conf_options[] = {
      "client's Connect is refused (508), and what peers open is closed.",
      CONF_UINT, AT(limits.peer_connections), .min = 1, .max = 65536, .value = "64"},
     {"limits.tls_handshakes",
-     "Unfinished TLS and DTLS handshakes of each worker. When there are more, the oldest gives way "
-     "to the new one.",
+     "Unfinished TLS and DTLS handshakes of each worker. When there are more, the oldest of the "
+     "source that has the most of them gives way to the new one.",
      CONF_UINT, AT(limits.tls_handshakes), .min = 1, .max = 1000000, .value = "1000"},
     {"limits.tls_timeout",
      "Seconds until an unfinished handshake is given up, and an unfinished header of the PROXY "

@@ -30,21 +30,32 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
         event_del(&d->timer);
 }
 
-bool dtls_give_way(struct worker *w)
+struct dtls_session *dtls_crowding(struct worker *w, uint32_t *crowd)
 {
-    struct dtls_session *oldest = w->dtls ? TAILQ_FIRST(&w->dtls->handshakes) : NULL;
-    if (oldest)
-        dtls_session_end(oldest, "the oldest of limits.tls_handshakes", false);
-    return oldest != NULL;
+    unsigned looked_at = 0;
+    struct dtls_session *s, *found = NULL;
+    *crowd = 0;
+    for (s = w->dtls ? TAILQ_FIRST(&w->dtls->handshakes) : NULL;
+         s && looked_at++ < HANDSHAKES_LOOKED_AT; s = TAILQ_NEXT(s, sessions)) {
+        uint32_t n = source_of(w, &s->tuple.client)->handshakes;
+        if (n > *crowd) {
+            *crowd = n;
+            found = s;
+        }
+    }
+    return found;
+}
+
+void dtls_give_way(struct dtls_session *s)
+{
+    dtls_session_end(s, "the oldest of limits.tls_handshakes", false);
 }
 
 static bool has_room(struct worker *w, const struct addr *client)
 {
     const struct conf *c = w->snapshot->conf;
-    if (!w->snapshot->tls || *source_count(w, client) >= c->limits.tcp_connections ||
-        w->dtls->count >= c->limits.dtls_sessions)
-        return false;
-    return w->handshakes < c->limits.tls_handshakes || dtls_give_way(w) || stream_tls_give_way(w);
+    return w->snapshot->tls && source_of(w, client)->connections < c->limits.tcp_connections &&
+           w->dtls->count < c->limits.dtls_sessions && handshakes_make_room(w);
 }
 
 // RFC 6347 4.2.8: the session that the client may have on this 5-tuple goes on until the new

@@ -137,8 +137,9 @@ static void leave_table(struct dtls_session *s)
     *at = s->chain;
     d->count--;
     TAILQ_REMOVE(s->ready ? &d->ready : &d->handshakes, s, sessions);
-    s->worker->handshakes -= !s->ready;
-    --*source_count(s->worker, &s->tuple.client);
+    if (!s->ready)
+        handshake_over(s->worker, &s->tuple.client);
+    source_of(s->worker, &s->tuple.client)->connections--;
 }
 
 static void enter_table(struct dtls_session *s)
@@ -151,8 +152,8 @@ static void enter_table(struct dtls_session *s)
     s->chain = *at;
     *at = s;
     TAILQ_INSERT_TAIL(&d->handshakes, s, sessions);
-    w->handshakes++;
-    ++*source_count(w, &s->tuple.client);
+    handshake_begun(w, &s->tuple.client);
+    source_of(w, &s->tuple.client)->connections++;
 }
 
 static void report(const struct dtls_session *s, const char *what, const char *text)
@@ -201,7 +202,7 @@ static void become_ready(struct dtls_session *s)
         dtls_session_end(before, "the client began anew", false);
     TAILQ_REMOVE(&d->handshakes, s, sessions);
     TAILQ_INSERT_TAIL(&d->ready, s, sessions);
-    s->worker->handshakes--;
+    handshake_over(s->worker, &s->tuple.client);
     s->ready = true;
     report(s, "session opened: ", tls_describe(s->dtls.ssl, text, sizeof text));
 }

@@ -19,15 +19,22 @@
 #include "worker/mailbox.h"
 #include "worker/worker.h"
 
-#define ANSWER_RATES 4096    // sources whose unauthenticated answers are counted
-#define STREAM_SOURCES 16384 // counters of connections by source IP (IPv6: /64)
+#define ANSWER_RATES 4096         // sources whose unauthenticated answers are counted
+#define STREAM_SOURCES 16384      // counters by source IP (IPv6: /64)
+#define HANDSHAKES_LOOKED_AT 1024 // of the oldest ones, for one that gives way
 
 struct listener;
 struct stream;
 struct dtls_server;
+struct dtls_session;
 struct pending_request;
 struct errand;
 struct claim;
+
+struct source {
+    uint32_t connections; // of TCP, and sessions of DTLS
+    uint32_t handshakes;  // unfinished ones of TLS and DTLS
+};
 
 struct worker {
     unsigned index;
@@ -59,7 +66,7 @@ struct worker {
     uint64_t indications;
     bool auth_refused; // the request that was handled last was not authentic
     struct rate answers[ANSWER_RATES];
-    uint32_t *source_counts;                    // connections and sessions by source, see stream.c
+    struct source *sources;                     // see stream.c
     struct log_limit refusals, bad_connections; // see report.c
     pthread_t thread;
     bool running;
@@ -95,10 +102,19 @@ void streams_close(struct worker *w);
 void stream_allocation_ended(struct io_sink *sink);
 void stream_allocation_made(struct io_sink *sink, struct turn_allocation *a);
 
-// How many connections of TCP and sessions of DTLS the source of a client has.
-uint32_t *source_count(struct worker *w, const struct addr *client);
-// Ends the oldest unfinished TLS handshake. False: there is none.
-bool stream_tls_give_way(struct worker *w);
+// What the source of a client has.
+struct source *source_of(struct worker *w, const struct addr *client);
+// The oldest unfinished TLS handshake of the source that has the most (*crowd). NULL: there is
+// none, and *crowd is 0.
+struct stream *stream_tls_crowding(struct worker *w, uint32_t *crowd);
+void stream_tls_give_way(struct stream *s); // ends it
+
+// handshakes.c
+void handshake_begun(struct worker *w, const struct addr *client);
+void handshake_over(struct worker *w, const struct addr *client);
+// Whether there may be one more: ends one if limits.tls_handshakes wants it. Not from within
+// the handling of an unfinished one.
+bool handshakes_make_room(struct worker *w);
 
 // dtls.c: DTLS clients. 0 or -ENOMEM; then w->dtls is set.
 int dtls_server_new(struct worker *w);
@@ -107,8 +123,9 @@ void dtls_server_free(struct worker *w);
 // One datagram that begins like a record of DTLS; it is overwritten.
 void dtls_datagram(struct worker *w, struct udp_socket *udp, const struct addr *client,
                    const struct addr *local, uint8_t *data, size_t len, int64_t now_ms);
-// Ends the oldest unfinished DTLS handshake. False: there is none.
-bool dtls_give_way(struct worker *w);
+// As those of TLS.
+struct dtls_session *dtls_crowding(struct worker *w, uint32_t *crowd);
+void dtls_give_way(struct dtls_session *s);
 void dtls_sweep(struct worker *w, int64_t now_ms);
 void dtls_flush(struct worker *w); // sends what was encrypted
 void dtls_allocation_ended(struct io_sink *sink);

@@ -19,10 +19,10 @@
 #define STRANGER_FRAME 4096 // longest frame of a client that has no allocation
 
 // A host of IPv6 has a /64 to choose its addresses from: they count as one.
-uint32_t *source_count(struct worker *w, const struct addr *client)
+struct source *source_of(struct worker *w, const struct addr *client)
 {
     size_t len = client->family == ADDR_IPV6 ? 8 : 4;
-    return &w->source_counts[siphash(&w->hash_key, client->ip, len) % STREAM_SOURCES];
+    return &w->sources[siphash(&w->hash_key, client->ip, len) % STREAM_SOURCES];
 }
 
 static ssize_t tcp_read(struct stream *s, void *buf, size_t cap)
@@ -77,7 +77,7 @@ static void leave_worker(struct stream *s)
     event_del(&s->readable);
     event_del(&s->writable);
     if (s->stage != STREAM_PROXY)
-        --*source_count(s->worker, &s->tuple.client);
+        source_of(s->worker, &s->tuple.client)->connections--;
     *s->prev = s->next;
     if (s->next)
         s->next->prev = s->prev;
@@ -254,14 +254,14 @@ void stream_resume(struct stream *s)
 
 static bool has_room(struct worker *w, const struct addr *client)
 {
-    return *source_count(w, client) < w->snapshot->conf->limits.tcp_connections;
+    return source_of(w, client)->connections < w->snapshot->conf->limits.tcp_connections;
 }
 
 bool stream_set_client(struct stream *s, const struct addr *client, const struct addr *local)
 {
     if (!has_room(s->worker, client))
         return false;
-    ++*source_count(s->worker, client);
+    source_of(s->worker, client)->connections++;
     s->tuple.client = *client;
     s->tuple.local = *local;
     return true;
@@ -270,7 +270,7 @@ bool stream_set_client(struct stream *s, const struct addr *client, const struct
 static bool join_worker(struct worker *w, struct stream *s)
 {
     if (s->stage != STREAM_PROXY)
-        ++*source_count(w, &s->tuple.client);
+        source_of(w, &s->tuple.client)->connections++;
     s->worker = w;
     s->next = w->streams;
     s->prev = &w->streams;

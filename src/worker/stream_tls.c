@@ -198,7 +198,7 @@ static bool tls_buffered(const struct stream *s)
 static void leave_handshakes(struct stream *s)
 {
     TAILQ_REMOVE(&s->worker->handshaking, s, handshaking);
-    s->worker->handshakes--;
+    handshake_over(s->worker, &s->tuple.client);
 }
 
 // Sends close_notify. That of the client is read like all that it sends.
@@ -239,26 +239,33 @@ static const struct stream_transport stream_tls = {.read = tls_read,
 
 // --- beginning ---
 
-bool stream_tls_give_way(struct worker *w)
+struct stream *stream_tls_crowding(struct worker *w, uint32_t *crowd)
 {
-    struct stream *oldest = TAILQ_FIRST(&w->handshaking);
-    if (oldest)
-        stream_refuse(oldest, "the oldest of limits.tls_handshakes unfinished TLS handshakes");
-    return oldest != NULL;
+    unsigned looked_at = 0;
+    struct stream *s, *found = NULL;
+    *crowd = 0;
+    TAILQ_FOREACH(s, &w->handshaking, handshaking)
+    {
+        uint32_t n = source_of(w, &s->tuple.client)->handshakes;
+        if (n > *crowd) {
+            *crowd = n;
+            found = s;
+        }
+        if (++looked_at == HANDSHAKES_LOOKED_AT)
+            break;
+    }
+    return found;
 }
 
-// The oldest unfinished handshake gives way to a new one: a real client's takes a fraction of a
-// second, those that are held open on purpose are the oldest.
-static bool make_room(struct worker *w)
+void stream_tls_give_way(struct stream *s)
 {
-    return w->handshakes < w->snapshot->conf->limits.tls_handshakes || stream_tls_give_way(w) ||
-           dtls_give_way(w);
+    stream_refuse(s, "the oldest of limits.tls_handshakes unfinished TLS handshakes");
 }
 
 bool stream_tls_start(struct stream *s)
 {
     struct worker *w = s->worker;
-    if (!w->snapshot->tls || !make_room(w))
+    if (!w->snapshot->tls || !handshakes_make_room(w))
         return false;
     struct tls_stream *t = calloc(1, sizeof *t);
     if (!t)
@@ -274,7 +281,7 @@ bool stream_tls_start(struct stream *s)
     s->transport = &stream_tls;
     s->tuple.transport = TURN_TLS;
     TAILQ_INSERT_TAIL(&w->handshaking, s, handshaking);
-    w->handshakes++;
+    handshake_begun(w, &s->tuple.client);
     return true;
 }
 

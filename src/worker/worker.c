@@ -60,8 +60,8 @@ static int build(struct worker *w, struct quota *quota, const uint8_t *ticket_ke
         return err;
     w->io = io_new(wake_flush, w);
     w->turn = turn_server_new(&relay_turn_ops, w, quota, (uint8_t)w->index, ticket_key);
-    w->source_counts = calloc(STREAM_SOURCES, sizeof *w->source_counts);
-    if (!w->io || !w->turn || !w->source_counts)
+    w->sources = calloc(STREAM_SOURCES, sizeof *w->sources);
+    if (!w->io || !w->turn || !w->sources)
         return -ENOMEM;
     turn_server_configure(w->turn, &w->snapshot->turn);
     event_assign(&w->flush, w->base, -1, 0, on_flush, w);
@@ -212,7 +212,7 @@ void worker_free(struct worker *w)
         event_del(&w->second);
     if (event_initialized(&w->flush))
         event_del(&w->flush);
-    free(w->source_counts);
+    free(w->sources);
     if (w->base)
         event_base_free(w->base);
     snapshot_unref(w->snapshot);

@@ -18,6 +18,7 @@ import warnings
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 
 import client
+import dtls
 import stun
 import tap
 from certs import Authority
@@ -385,6 +386,37 @@ def test_handshake_limit():
             time.sleep(0.02)
         tap.check(d.client("tls").binding() is not None, "a real client was not served")
         tap.check(all(is_closed(s) for s in held[:16]), "one of the oldest is still open")
+
+
+def test_handshakes_of_one_source():
+    """a source that begins handshakes without end pushes out its own, not those of others, on TLS and DTLS"""
+    authority = Authority()
+    port = free_port()
+    listen = [{"transport": t, "address": "*", "port": port} for t in ("udp+dtls", "tls")]
+    with Daemon(port=port, listen=listen, workers=1, tls=authority.settings(),
+                limits={"tls_handshakes": 8, "tls_timeout": 60}) as d:
+        first = hello()
+        slow = connect(d, first[:50])
+        sock = client.udp_socket("127.0.0.1")
+        tap.cleanup(sock.close)
+        sock.connect(d.server)
+        datagrams = dtls.DtlsSocket(sock, 10 * tap.SLOW, authority.pem, handshake=False)
+        datagrams.step()
+        datagrams.feed(sock.recv(2048))  # the cookie
+        datagrams.step()
+        held = []
+        for _ in range(40):
+            held.append(socket.create_connection(d.server, 5 * tap.SLOW, ("127.0.0.2", 0)))
+            tap.cleanup(held[-1].close)
+            held[-1].sendall(first[:50])
+        end = time.monotonic() + 10 * tap.SLOW
+        while d.read_log().count("the oldest of limits.tls_handshakes") < 34:
+            tap.check(time.monotonic() < end, "nothing gave way")
+            time.sleep(0.02)
+        slow.sendall(first[50:])
+        tap.equal(slow.recv(1), b"\x16", "answer on TLS")
+        datagrams.handshake()
+        datagrams.abandon()
 
 
 def test_wrong_port():
