@@ -348,14 +348,16 @@ int conf_check_store(const char *text, const char **why)
     return store_check ? store_check(text, why) : 0;
 }
 
+#define NO_DOMAIN "is not a domain name, allowed are letters, digits, hyphens and dots"
+
 // Of what a certificate can name (RFC 8489 14.16).
 int conf_check_domain(const char *text, const char **why)
 {
     for (const char *p = text; *p; p++) {
         if (!isalnum((unsigned char)*p) && *p != '-' && *p != '.')
-            return conf_refuse(why, "is not a domain name");
+            return conf_refuse(why, NO_DOMAIN);
     }
-    return *text == '.' || *text == '-' ? conf_refuse(why, "is not a domain name") : 0;
+    return *text == '.' || *text == '-' ? conf_refuse(why, NO_DOMAIN) : 0;
 }
 
 int conf_check_target(const char *text, const char **why)

@@ -96,12 +96,16 @@ struct making {
     char *why;
 };
 
-static int refuse_text(const struct making *m, const char *key, const char *text)
+#define CIPHERS_ALLOWED "those of openssl-ciphers(1)"
+
+static int refuse_text(const struct making *m, const char *key, const char *text,
+                       const char *allowed)
 {
     unsigned long e = ERR_peek_last_error();
     const char *reason = e ? ERR_reason_error_string(e) : NULL;
-    snprintf(m->why, TLS_WHY_MAX, "%s: \"%s\": %s", key, text,
-             reason ? reason : "OpenSSL does not know it");
+    snprintf(m->why, TLS_WHY_MAX, "%s: \"%s\": %s%s%s", key, text,
+             reason ? reason : "OpenSSL does not know it", allowed ? ", allowed are " : "",
+             allowed ? allowed : "");
     ERR_clear_error();
     return -EINVAL;
 }
@@ -112,12 +116,12 @@ static int set_algorithms(const struct making *m, SSL_CTX *ctx)
     const char *ciphers = c->ciphers ? c->ciphers : DEFAULT_CIPHERS;
     const char *groups = c->groups ? c->groups : DEFAULT_GROUPS;
     if (SSL_CTX_set_cipher_list(ctx, ciphers) != 1)
-        return refuse_text(m, "tls.ciphers", ciphers);
+        return refuse_text(m, "tls.ciphers", ciphers, CIPHERS_ALLOWED);
     if (c->ciphersuites && SSL_CTX_set_ciphersuites(ctx, c->ciphersuites) != 1)
-        return refuse_text(m, "tls.ciphersuites", c->ciphersuites);
+        return refuse_text(m, "tls.ciphersuites", c->ciphersuites, CIPHERS_ALLOWED);
     if (SSL_CTX_set1_groups_list(ctx, groups) != 1) {
         ERR_clear_error(); // "passed invalid argument" helps nobody
-        return refuse_text(m, "tls.groups", groups);
+        return refuse_text(m, "tls.groups", groups, "names such as X25519 and P-256");
     }
     return 0;
 }
@@ -168,7 +172,7 @@ static int make_one(SSL_CTX **out, const struct making *m, size_t which, bool da
     if (!err && SSL_CTX_use_cert_and_key(ctx, id->certificate, id->key, id->chain, 1) != 1) {
         const char *path =
             which ? m->config->additional[which - 1].certificate : m->config->main.certificate;
-        err = refuse_text(m, which ? "tls.additional" : "tls.certificate", path);
+        err = refuse_text(m, which ? "tls.additional" : "tls.certificate", path, NULL);
     }
     if (err)
         SSL_CTX_free(ctx);

@@ -580,7 +580,7 @@ def test_bad_files_at_start():
                         ({"certificate": pem, "key": other[1]},
                          "tls.key: %s: the key does not belong to the certificate" % other[1]),
                         ({"certificate": pem, "key": key, "ciphers": "NONE"},
-                         'tls.ciphers: "NONE": no cipher match'),
+                         'tls.ciphers: "NONE": no cipher match, allowed are those of openssl-ciphers(1)'),
                         ({"certificate": pem, "key": key, "client_ca": key},
                          "tls.client_ca: %s: there is no certificate in PEM form in it" % key)):
         port = free_port()

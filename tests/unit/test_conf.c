@@ -229,7 +229,8 @@ static void alternate(void **state)
         {R "alternate = { domain = \"b.example\"; };\n",
          "t.conf:2: alternate.domain: is set without alternate.servers\n"},
         {R "alternate = { servers = [ \"192.0.2.1:1\" ]; domain = \"b c\"; };\n",
-         "t.conf:2: alternate.domain: \"b c\" is not a domain name\n"},
+         "t.conf:2: alternate.domain: \"b c\" is not a domain name, allowed are letters, digits, "
+         "hyphens and dots\n"},
         {R "limits = { user_bps = -1; };\n",
          "t.conf:2: limits.user_bps: -1 is out of range, allowed are 0 to 9223372036854775807\n"},
         {R "limits = { total_bps = \"1M\"; };\n",

@@ -256,13 +256,17 @@ static void bad_algorithms(void **state)
 {
     struct tls_config c = sound();
     c.ciphers = "NONSENSE";
-    refused(&c, "tls.ciphers: \"NONSENSE\": no cipher match");
+    refused(&c,
+            "tls.ciphers: \"NONSENSE\": no cipher match, allowed are those of openssl-ciphers(1)");
     c = sound();
     c.ciphersuites = "TLS_NONE";
-    refused(&c, "tls.ciphersuites: \"TLS_NONE\": no cipher match");
+    refused(
+        &c,
+        "tls.ciphersuites: \"TLS_NONE\": no cipher match, allowed are those of openssl-ciphers(1)");
     c = sound();
     c.groups = "P-1";
-    refused(&c, "tls.groups: \"P-1\": OpenSSL does not know it");
+    refused(&c, "tls.groups: \"P-1\": OpenSSL does not know it, allowed are names such as X25519 "
+                "and P-256");
 }
 
 static void expired_certificate_is_taken(void **state)
