@@ -5,11 +5,13 @@ test_threats_auth.py has the plain cases of T5."""
 
 import hashlib
 import os
+import socket
 import struct
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 
+import client
 import stun
 import tap
 from daemon import add_user, Daemon, folder, must_ctl, REALM, Redis
@@ -69,7 +71,7 @@ def test_answers_are_signed_as_asked():
 
 
 def test_order_of_integrities():
-    """what follows SHA-256 is ignored, a second integrity of the same kind too; the first ones have to be right"""
+    """T5: what follows SHA-256 is ignored, a second integrity of the same kind too; the first ones have to be right"""
     with Daemon() as d:
         for transport in ("udp", "tcp"):
             for integrity, after in (("sha256", (MI, b"x" * 20)), ("sha256", (MI, b"x")), ("sha1", (MI, b"x" * 20)),
@@ -90,8 +92,49 @@ def test_order_of_integrities():
                 tap.check(msg.cls == stun.SUCCESS and msg.fingerprint_ok(), "no fingerprint in %r" % msg)
 
 
+def test_unsigned_everywhere():
+    """T5: a peer, a connection id, a ticket or a reservation that nobody signed opens nothing, whichever hash signs the rest"""
+    with Daemon(workers=4) as d, socket.create_server(("127.0.0.1", 0)) as at:
+        at.setblocking(False)
+        for modern in (False, True):
+            c = d.client("tcp", modern=modern)
+            c.allocate_tcp()
+            txid = stun.new_txid()
+            peer = stun.peer(client.name_of(at), txid)
+            tap.equal(c.exchange(c.signed(stun.CONNECT, txid=txid, after=[peer])).code, 400, "Connect with an unsigned peer")
+            try:
+                at.accept()
+                raise AssertionError("a connection to an unsigned peer")
+            except BlockingIOError:
+                pass
+            connection = (stun.CONNECTION_ID, c.connect(client.name_of(at)))
+            other = c.another()
+            tap.equal(other.exchange(other.signed(stun.CONNECTION_BIND, after=[connection])).code, 400, "an unsigned connection id")
+            tap.equal(other.exchange(other.signed(stun.CONNECTION_BIND, [connection])).cls, stun.SUCCESS, "the same, signed")
+            at.accept()[0].close()
+            c.close()
+
+            c, other = d.client(modern=modern), d.client(modern=modern)
+            msg = c.try_allocate(even_port=True, extra=[(stun.MOBILITY_TICKET, b"")])
+            ticket = (stun.MOBILITY_TICKET, msg.get(stun.MOBILITY_TICKET))
+            other.challenge()
+            tap.equal(other.exchange(other.signed(stun.REFRESH, after=[ticket])).code, 437, "an unsigned ticket")
+            txid = stun.new_txid()
+            packet = other.signed(stun.ALLOCATE, [UDP], txid=txid, after=[(stun.RESERVATION_TOKEN, c.token)])
+            relayed = other.exchange(packet).address(stun.XOR_RELAYED_ADDRESS)
+            tap.check(relayed != (c.relayed[0][0], c.relayed[0][1] + 1), "an unsigned reservation token was taken")
+            # Between the two integrities: behind the first, so that only the first counts for it.
+            attrs = b"".join(stun.attribute(*a) for a in c.credentials())
+            attrs += stun.attribute(MI, stun.sign(stun.REFRESH, stun.REQUEST, attrs, txid, c.key(), hashlib.sha1, 20))
+            attrs += stun.attribute(stun.LIFETIME, b"\0\0\0\0")
+            packet = stun.build(stun.REFRESH, attrs=[attrs], txid=txid, key=c.key(), integrity="sha256")
+            msg = c.exchange(packet)
+            tap.check(msg.cls == stun.ERROR or msg.lifetime == 600, "a lifetime between the integrities was taken")
+            tap.equal(c.refresh(), 600, "Refresh")
+
+
 def test_duplicates():
-    """of an attribute that is there twice the first counts (RFC 8489 14)"""
+    """T5: of an attribute that is there twice the first counts (RFC 8489 14)"""
     with Daemon() as d, d.client() as c:
         c.challenge()
         for extra, code in (((stun.USERNAME, b"other"), None), ((stun.REALM, b"x"), None), ((stun.NONCE, b"x"), None)):
@@ -102,7 +145,7 @@ def test_duplicates():
 
 
 def test_bid_down_bit_by_bit():
-    """every changed bit of the offered list gives 400, of the nonce 438, of the choice 400 or 401"""
+    """T5: every changed bit of the offered list gives 400, of the nonce 438, of the choice 400 or 401"""
     with Daemon() as d, d.client(modern=True) as c:
         c.challenge()
         key = c.key()
