@@ -35,7 +35,7 @@ class Case:
         self.daemon = Daemon(log={"level": "info"})
         self.first = Daemon(alternate={"servers": ["%s:%d" % (host, self.daemon.port)]}) if redirect else None
         self.log = os.path.join(folder(), "log")
-        peer_port = free_port()
+        self.peer_port = peer_port = free_port()
         if not {"-y", "-T", "-P"} & set(flags):
             peer_log = os.path.join(folder(), "log")
             self.peer = Process([peer_program, "-L", peer_host, "-p", str(peer_port)], peer_log)
@@ -58,8 +58,8 @@ class Case:
         code = self.client.wait(90 * tap.SLOW)
         lost = re.search(r"Total lost packets ([1-9]\d*)", self.output())
         if lost and not last and overflows() > self.overflows:
-            tap.diag("uclient %s: lost %s, %d datagrams found full receive buffers: once more, at half the rate"
-                     % (self.flags, lost.group(1), overflows() - self.overflows))
+            tap.diag("uclient %s: lost %s, %d datagrams found full receive buffers, %d of them that of its peer: once more, at half "
+                     "the rate" % (self.flags, lost.group(1), overflows() - self.overflows, drops(self.peer_port)))
             return False
         with self.cell():
             self.judge(code)
@@ -97,6 +97,16 @@ def overflows():
         names, values = [line.split() for line in f if line.startswith("Udp:")]
     with open("/proc/net/snmp6", encoding="ascii") as f:
         return int(values[names.index("RcvbufErrors")]) + sum(int(n) for name, n in map(str.split, f) if name == "Udp6RcvbufErrors")
+
+
+def drops(port):
+    """Those of the UDP sockets that are bound to a port."""
+    count = 0
+    for name in ("udp", "udp6"):
+        with open("/proc/net/" + name, encoding="ascii") as f:
+            rows = [line.split() for line in f][1:]
+        count += sum(int(row[-1]) for row in rows if int(row[1].rsplit(":", 1)[1], 16) == port)
+    return count
 
 
 def run(*cases):
