@@ -10,7 +10,6 @@ import socket
 import ssl
 import struct
 import sys
-import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
@@ -58,6 +57,18 @@ class Door(Daemon):
         while self.files() > most:
             tap.check(time.monotonic() < end, "%d descriptors, expected %d" % (self.files(), most))
             time.sleep(0.05)
+
+    def rest(self):
+        """Waits until it has nothing to do: it has read all that was sent."""
+        end, calm = time.monotonic() + PATIENCE, 0
+        while calm < 3 and time.monotonic() < end:
+            before = time.clock_gettime(self.clock())
+            time.sleep(0.1)
+            calm = calm + 1 if time.clock_gettime(self.clock()) - before < 0.01 else 0
+
+    def clock(self):
+        """Its CPU time, as clock_getcpuclockid(3) has it."""
+        return ~self.pid << 3 | 2
 
     def works(self):
         """Everybody else is served on all transports."""
@@ -172,18 +183,16 @@ def test_pipelined():
                     txids = [stun.new_txid() for _ in range(5000)]
                     data = b"".join(c.signed(stun.REFRESH, txid=t) if own and n % 7 == 0 else stun.build(stun.BINDING, txid=t)
                                     for n, t in enumerate(txids))
-                    sender = threading.Thread(target=c.send_raw, args=(data,))
-                    sender.start()
+                    c.send_raw(data)
                     got = []
                     while len(got) < len(txids) and (frame := c.recv_raw(PATIENCE)):
                         got.append(stun.Message(frame).txid)
-                    sender.join()
                     tap.check(got == txids, "%s: %d of %d answers, or not in order" % (transport, len(got), len(txids)))
 
 
 def test_answers_not_read():
-    """T14: 150,000 requests of clients that read no answer: bounded memory; what they read later is whole and in order"""
-    count = 150000
+    """T14: 120,000 requests of clients that read no answer: bounded memory; what they read later is whole and in order"""
+    count = 120000
     # MAPPED-ADDRESS and the rest are longer than what asks for them.
     stream = b"".join(stun.header(stun.BINDING, stun.REQUEST, 0, struct.pack("!3I", 1, 2, n)) for n in range(count))
     for transport in ("tcp", "tls"):
@@ -197,6 +206,7 @@ def test_answers_not_read():
                     before = d.rss()
                     c.send_raw(stream)
                     d.works()
+                    d.rest()
                     got, last = 0, b""
                     while last != struct.pack("!3I", 1, 2, count - 1) and (frame := c.recv_raw(0.5 * tap.SLOW)):
                         txid = stun.Message(frame).txid
