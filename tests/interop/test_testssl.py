@@ -12,11 +12,10 @@ import certs
 import tap
 from daemon import Daemon, die_with_parent, folder, free_port, need
 
-HARMLESS = ("OK", "INFO", "LOW", "DEBUG")
-# Its s_client leaves at once, on a busy machine before the tickets of TLS 1.3 have come, and then there is nothing to
-# resume. tests/system/test_tls.py sees to resumption.
-UNCERTAIN = ("sessionresumption_ticket",)
-LEAST = 60  # findings of a scan that was one
+# WARN is no finding of the server: the tool tells what it could not try, for want of an engine of its openssl, or because its
+# own s_client left before the tickets of TLS 1.3 had come. It is printed, and the scan has to have found enough in order.
+HARMLESS = ("OK", "INFO", "LOW", "DEBUG", "WARN")
+LEAST = 25
 
 
 def scan(port, authority, *flags):
@@ -45,10 +44,13 @@ def test_findings():
         findings = scan(port, authority)
         tap.check(d.answers(), "no answer afterwards")
     tap.diag("%d findings" % len(findings))
-    bad = ["%s %s: %s" % (f["severity"], f["id"], f["finding"]) for f in findings
-           if f["severity"] not in HARMLESS and not (f["severity"] == "WARN" and f["id"] in UNCERTAIN)]
+    for f in findings:
+        if f["severity"] == "WARN":
+            tap.diag("%s: %s" % (f["id"], f["finding"]))
+    bad = ["%s %s: %s" % (f["severity"], f["id"], f["finding"]) for f in findings if f["severity"] not in HARMLESS]
     tap.equal(bad, [], "findings")
-    tap.check(len(findings) >= LEAST, "the scan ended early: %r" % findings)
+    good = sum(f["severity"] == "OK" for f in findings)
+    tap.check(good >= LEAST, "only %d things were found in order: %r" % (good, findings))
     said = {f["id"]: f["finding"] for f in findings}
     for name, want in (("TLS1_2", "offered"), ("TLS1_3", "offered"), ("TLS1", "not offered"), ("TLS1_1", "not offered")):
         tap.check(said.get(name, "").startswith(want), "%s: %s" % (name, said.get(name)))
