@@ -21,13 +21,13 @@ KEY = "turnpike:{%s}:user:%s"
 
 
 def answer(d, user, password=PASSWORD, c=None, **kw):
-    """None when an Allocate from a new client is granted, else the code. The allocation is deleted again."""
+    """None when an Allocate from a new client is granted, else the code. The allocation is deleted again, if the user still may."""
     own = c is None
     c = c or d.client(user=user, password=password, **kw)
     c.user, c.password = user, password
     code = c.try_allocate(timeout=30 * tap.SLOW).code
     if code is None:
-        c.refresh(0)
+        c.try_refresh(0)
     if own:
         c.close()
     return code

@@ -67,11 +67,12 @@ def echo(c, relayed):
 
 
 def code_of(d, token, **kw):
-    """None when an Allocate from a new client is granted, else the code. The allocation is deleted again."""
+    """None when an Allocate from a new client is granted, else the code. The allocation is deleted again, unless the key has
+    come to its end meanwhile."""
     with TokenClient(d, token, **kw) as c:
         code = c.try_allocate(timeout=30 * tap.SLOW).code
         if code is None:
-            c.refresh(0)
+            c.try_refresh(0)
         return code
 
 
