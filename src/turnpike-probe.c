@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "probe/options.h"
+#include "probe/password.h"
 #include "probe/probe.h"
 #include "probe/punch_code.h"
 #include "util/codec.h"
@@ -80,7 +81,7 @@ static void print_help(const struct command *cmd)
            "?transport=udp or ?transport=tcp if need be, as in a browser's iceServers.\n");
     if (!cmd || (cmd->bit & (CMD_TURN | CMD_PUNCH)))
         printf("The password is asked for, or read from --password-file, from the "
-               "variable\n" PROBE_PASSWORD_VARIABLE
+               "variable\n" PASSWORD_VARIABLE
                " or from standard input: never from the arguments.\n");
     printf("\nExit status: 0 it works, 1 it does not, 2 a mistake in the arguments.\n"
            "See turnpike-probe(1).\n");
@@ -203,8 +204,10 @@ static int parse(struct probe *p, int argc, char **argv, const struct command **
     if ((rc = check(p, found, given)) != 0)
         return rc;
     if (found->bit & (CMD_TURN | CMD_PUNCH)) {
-        if ((rc = probe_read_password(p, password_file)) != 0)
-            return rc;
+        struct secret_input in;
+        if (password_read(&p->cred, password_file, &in) < 0)
+            return probe_usage("%s", in.why);
+        password_prepare(&p->cred);
     }
     *cmd = found;
     return 0;

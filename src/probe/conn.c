@@ -98,7 +98,13 @@ int conn_open(struct conn **out, const struct target *target, const struct addr 
 int conn_secure(struct conn *c, const struct tls_options *options, int64_t deadline,
                 const char **why)
 {
-    int rc = tls_new(&c->tls, c->fd, c->transport == TRANSPORT_DTLS, options, why);
+    struct tls_trust *trust;
+    int rc = tls_trust_new(&trust, c->transport == TRANSPORT_DTLS, options->ca_file, why);
+
+    if (rc < 0)
+        return rc;
+    rc = tls_new(&c->tls, c->fd, trust, options);
+    tls_trust_free(trust);
     return rc < 0 ? rc : tls_handshake(c->tls, deadline, why);
 }
 

@@ -28,7 +28,8 @@ struct conn {
 // negative errno, -ETIMEDOUT at the deadline.
 int conn_open(struct conn **out, const struct target *target, const struct addr *source,
               int64_t deadline);
-// The handshake, for TLS and DTLS; errors are those of tls_new and tls_handshake.
+// The handshake, for TLS and DTLS; errors are those of tls_trust_new, tls_new and
+// tls_handshake.
 int conn_secure(struct conn *c, const struct tls_options *options, int64_t deadline,
                 const char **why);
 void conn_close(struct conn *c);

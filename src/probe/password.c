@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Where the password comes from: never from the arguments, which every user of the host can see.
-#include "probe/probe.h"
+#include "probe/password.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,31 +9,29 @@
 
 #include "util/codec.h"
 #include "util/opaque.h"
-#include "util/secret_input.h"
 
-static int read_password(struct probe *p, const char *file)
+int password_read(struct credentials *cred, const char *file, struct secret_input *in)
 {
-    struct secret_input in = {
-        .what = "password", .buf = p->cred.password, .cap = sizeof(p->cred.password)};
-    const char *variable = getenv(PROBE_PASSWORD_VARIABLE);
-    char question[REPORT_TEXT], name[REPORT_TEXT / 2];
+    const char *variable = getenv(PASSWORD_VARIABLE);
+    char question[1024], name[512];
 
+    *in = (struct secret_input){
+        .what = "password", .buf = cred->password, .cap = sizeof(cred->password)};
     if (!file && variable) {
-        if (!*variable || strlen(variable) >= sizeof(p->cred.password))
-            return probe_usage(PROBE_PASSWORD_VARIABLE " is empty or too long");
-        strcpy(p->cred.password, variable);
+        if (!*variable || strlen(variable) >= sizeof(cred->password)) {
+            snprintf(in->why, sizeof(in->why), PASSWORD_VARIABLE " is empty or too long");
+            return -EINVAL;
+        }
+        strcpy(cred->password, variable);
         return 0;
     }
     snprintf(question, sizeof(question), "Password of %s",
-             text_escape(name, sizeof(name), p->cred.user, strlen(p->cred.user)));
-    int rc = file                   ? secret_read_file(&in, file)
-             : isatty(STDIN_FILENO) ? secret_prompt(&in, question)
-                                    : secret_read_stdin(&in);
-    return rc == 0 ? 0 : probe_usage("%s", in.why);
+             text_escape(name, sizeof(name), cred->user, strlen(cred->user)));
+    return file                   ? secret_read_file(in, file)
+           : isatty(STDIN_FILENO) ? secret_prompt(in, question)
+                                  : secret_read_stdin(in);
 }
 
-// The OpaqueString form of a name or password (RFC 8489 14.3, 18.5.1), which servers store. What
-// has none is sent as it is: the server may have taken it so.
 static void prepare(char *text, size_t cap)
 {
     char out[CLIENT_TEXT];
@@ -43,12 +41,8 @@ static void prepare(char *text, size_t cap)
     explicit_bzero(out, sizeof(out));
 }
 
-int probe_read_password(struct probe *p, const char *file)
+void password_prepare(struct credentials *cred)
 {
-    int rc = read_password(p, file);
-    if (rc != 0)
-        return rc;
-    prepare(p->cred.user, sizeof(p->cred.user));
-    prepare(p->cred.password, sizeof(p->cred.password));
-    return 0;
+    prepare(cred->user, sizeof(cred->user));
+    prepare(cred->password, sizeof(cred->password));
 }

@@ -52,11 +52,6 @@ int probe_turn(struct probe *p);
 int probe_nat(struct probe *p);
 int probe_punch(struct probe *p);
 
-// Sets the password, of a file when one is given, and prepares it and the user name with
-// OpaqueString. 0, or PROBE_USAGE, reported.
-#define PROBE_PASSWORD_VARIABLE "TURNPIKE_PASSWORD"
-int probe_read_password(struct probe *p, const char *file);
-
 // "turnpike-probe: " and the text to standard error. Returns PROBE_USAGE.
 int probe_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

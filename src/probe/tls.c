@@ -16,8 +16,12 @@
 #include "util/addr.h"
 #include "util/codec.h"
 
-struct tls {
+struct tls_trust {
     SSL_CTX *ctx;
+    bool dtls;
+};
+
+struct tls {
     SSL *ssl;
     int fd;
     bool dtls;
@@ -73,25 +77,46 @@ static int set_socket(struct tls *tls)
     return 0;
 }
 
-int tls_new(struct tls **out, int fd, bool dtls, const struct tls_options *options,
-            const char **why)
+int tls_trust_new(struct tls_trust **out, bool dtls, const char *ca_file, const char **why)
+{
+    struct tls_trust *trust = calloc(1, sizeof(*trust));
+    int rc = -ENOMEM;
+
+    *why = "out of memory";
+    if (!trust)
+        return -ENOMEM;
+    trust->dtls = dtls;
+    trust->ctx = SSL_CTX_new(dtls ? DTLS_client_method() : TLS_client_method());
+    if (trust->ctx)
+        rc = set_trust(trust->ctx, ca_file, why);
+    if (rc < 0) {
+        tls_trust_free(trust);
+        return rc;
+    }
+    *out = trust;
+    return 0;
+}
+
+void tls_trust_free(struct tls_trust *trust)
+{
+    if (!trust)
+        return;
+    SSL_CTX_free(trust->ctx);
+    free(trust);
+}
+
+int tls_new(struct tls **out, int fd, const struct tls_trust *trust,
+            const struct tls_options *options)
 {
     struct tls *tls = calloc(1, sizeof(*tls));
     int rc = -ENOMEM;
 
-    *why = "out of memory";
     if (!tls)
         return -ENOMEM;
     tls->fd = fd;
-    tls->dtls = dtls;
-    tls->ctx = SSL_CTX_new(dtls ? DTLS_client_method() : TLS_client_method());
-    if (tls->ctx)
-        rc = set_trust(tls->ctx, options->ca_file, why);
-    if (rc == 0) {
-        tls->ssl = SSL_new(tls->ctx);
-        rc = tls->ssl ? 0 : -ENOMEM;
-    }
-    if (rc == 0) {
+    tls->dtls = trust->dtls;
+    tls->ssl = SSL_new(trust->ctx);
+    if (tls->ssl) {
         // The chain is checked all the same, but a bad one does not end the handshake: the probe
         // shows what it got.
         SSL_set_verify(tls->ssl, SSL_VERIFY_NONE, NULL);
@@ -115,7 +140,6 @@ void tls_free(struct tls *tls)
     if (tls->ssl && SSL_is_init_finished(tls->ssl))
         SSL_shutdown(tls->ssl);
     SSL_free(tls->ssl);
-    SSL_CTX_free(tls->ctx);
     ERR_clear_error();
     free(tls);
 }

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 struct tls;
+struct tls_trust;
 
 // What the certificate has to hold, and who must have signed it.
 struct tls_options {
@@ -27,9 +28,14 @@ struct tls_facts {
     char verdict[TLS_TEXT]; // why not; "ok"
 };
 
-// 0, or a negative errno; -ENOENT and *why set when the CA file cannot be read.
-int tls_new(struct tls **out, int fd, bool dtls, const struct tls_options *options,
-            const char **why);
+// What many connections may share: protocol and CA file. 0, or a negative errno; -ENOENT and *why
+// set when the CA file cannot be read. Connections may outlive it.
+int tls_trust_new(struct tls_trust **out, bool dtls, const char *ca_file, const char **why);
+void tls_trust_free(struct tls_trust *trust);
+
+// 0, or a negative errno. The CA file is trust's, not that of the options.
+int tls_new(struct tls **out, int fd, const struct tls_trust *trust,
+            const struct tls_options *options);
 void tls_free(struct tls *tls); // says close_notify
 
 // Handshakes until then. The certificate is not judged: see tls_facts. 0, -ETIMEDOUT, -ECONNREFUSED
