@@ -42,7 +42,7 @@ const struct option_row option_rows[OPTION_ROWS] = {
     {OPT_WINDOW, 0, "window", "N", BENCH_REFRESH | BENCH_BINDING, KIND_NUMBER, AT(window), 1,
      BENCH_MAX_WINDOW, "requests that a client has under way [4]"},
     {OPT_REUSE_NONCE, 0, "reuse-nonce", NULL, BENCH_ALLOCATE, KIND_WORD, AT(reuse_nonce), 0, 0,
-     "begin with the last nonce instead of asking for one in each cycle"},
+     "stay on one port with one nonce, instead of a new port and a challenge in each cycle"},
     {OPT_CHURN, 0, "churn", "N", BENCH_RELAY, KIND_NUMBER, AT(churn), 1, 100000,
      "so many clients a second release and come back from another port"},
     {OPT_PACED, 0, "paced", "N", BENCH_RELAY, KIND_SIZE, AT(paced), 1, 1000000,

@@ -32,6 +32,7 @@ struct bench_client {
     uint32_t lane;  // whose thread reads it
     unsigned tries; // of the request under way
     unsigned challenges, moves;
+    bool opened;      // its link was open before: when it is opened again it comes from elsewhere
     bool returning;   // of a client that comes and goes: not yet counted as allocated again
     bool counted;     // its failure is
     int64_t deadline; // when it is sent again; CLOCK_MONOTONIC

@@ -9,6 +9,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "util/rand.h"
+
 #define WINDOW 64     // requests under way: small enough for a server's default receive buffer
 #define NAP_NS 150000 // nothing waits in epoll_wait: the server would pay for the wake-up
 #define EVENTS 64
@@ -33,17 +35,23 @@ static int raise_file_limit(size_t wanted)
                       wanted, hard);
 }
 
-// From where a client sends: what the user says, else this host's address towards the server, and
-// on IPv4's loopback, which has plenty, another one every 8,192 clients.
-static struct addr source_of(const struct set *s, uint32_t index)
+// From where a client sends: what the user says, else this host's address towards the server.
+// IPv4's loopback has plenty: there it is another one every 8,192 clients, and for a client that
+// comes back, since some servers remember for long who was on which port.
+static struct addr source_of(const struct set *s, const struct bench_client *c)
 {
     const struct bench_options *o = s->env.options;
     struct addr a = s->env.target->local;
     if (o->source_count)
-        return o->sources[index % o->source_count];
-    if (s->n > PER_ADDRESS && a.family == ADDR_IPV4 && a.ip[0] == 127) {
+        return o->sources[c->index % o->source_count];
+    if (a.family != ADDR_IPV4 || a.ip[0] != 127)
+        return a;
+    if (c->opened) {
+        a.ip[2] = (uint8_t)(2 + rand_uniform(250));
+        a.ip[3] = (uint8_t)(1 + rand_uniform(250));
+    } else if (s->n > PER_ADDRESS) {
         a.ip[2] = 1;
-        a.ip[3] = (uint8_t)(1 + index / PER_ADDRESS);
+        a.ip[3] = (uint8_t)(1 + c->index / PER_ADDRESS);
     }
     return a;
 }
@@ -63,7 +71,7 @@ static int watch(struct set *s, int fd, const struct bench_client *c, int side)
 
 int set_reopen(struct set *s, struct bench_client *c)
 {
-    struct addr source = source_of(s, c->index);
+    struct addr source = source_of(s, c);
     const char *why = NULL;
     bool shared = c->link.locked;
     int rc;
@@ -75,6 +83,7 @@ int set_reopen(struct set *s, struct bench_client *c)
         rc = watch(s, c->link.fd, c, SIDE_CLIENT);
     if (shared)
         pthread_mutex_unlock(&c->link.lock);
+    c->opened = true;
     if (rc == 0)
         return 0;
     session_fail(&s->env, c, "connect", rc, why);

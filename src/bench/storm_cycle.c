@@ -14,7 +14,9 @@ static void start_cycle(struct storm_lane *lane, uint32_t i)
 {
     struct bench_client *c = &lane->storm->set.clients[i];
     bool known = lane->storm->options->reuse_nonce && c->nonce_len;
-    if (c->link.fd < 0 && set_reopen(&lane->storm->set, c) < 0) {
+    // A new client comes from a new port, and servers remember an old one (RFC 8656 7.2, 437).
+    bool anew = c->link.transport == TRANSPORT_UDP && !known && c->moves++ > 0;
+    if ((c->link.fd < 0 || anew) && set_reopen(&lane->storm->set, c) < 0) {
         storm_failed(lane, i, c->failure);
         return;
     }
