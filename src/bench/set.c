@@ -295,13 +295,10 @@ int set_release(struct set *s)
 {
     for (size_t i = 0; i < s->n; i++) {
         struct bench_client *c = &s->clients[i];
-        // A failure left it half way: its allocation expires. The forwarder has nothing to release.
-        if (c->step == SESSION_READY && !s->env.options->floor)
-            continue;
-        if (c->step == SESSION_REFRESH || c->step == SESSION_REBIND || c->step == SESSION_QUIET)
-            c->step = SESSION_READY;
-        else
-            c->step = SESSION_GONE;
+        // Others may be half way when one has failed. The forwarder has nothing to release.
+        bool has = c->step == SESSION_READY || c->step == SESSION_QUIET ||
+                   (session_busy(c) && c->step != SESSION_CHALLENGE);
+        c->step = has && !s->env.options->floor ? SESSION_READY : SESSION_GONE;
     }
     return drive(s, s->n, SESSION_READY, SESSION_RELEASE);
 }

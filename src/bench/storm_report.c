@@ -100,7 +100,7 @@ static void print(const struct storm *s, const struct bench_target *target, cons
     for (size_t i = 0; i < STORM_FAILURES && t->failures[i].count; i++)
         printf("  failed        %" PRIu64 ": %s\n", t->failures[i].count,
                failure_name(t->failures[i].code, name));
-    for (unsigned i = 0; i < s->lane_count; i++) {
+    for (unsigned i = 0; i < s->lane_count && t->failures[0].count; i++) {
         if (s->lanes[i].env.failure[0])
             printf("                such as %s\n", s->lanes[i].env.failure);
     }

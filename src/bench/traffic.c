@@ -14,9 +14,9 @@ static int set_up(struct traffic *t, double seconds)
 {
     struct set *set = t->set;
     t->next_seq = calloc(set->n * 2, sizeof(*t->next_seq));
-    t->expected_seq = calloc(set->n * 2, sizeof(*t->expected_seq));
+    t->orders = calloc(set->n * 2, sizeof(*t->orders));
     t->lanes = calloc(set->lanes, sizeof(*t->lanes));
-    if (!t->next_seq || !t->expected_seq || !t->lanes)
+    if (!t->next_seq || !t->orders || !t->lanes)
         return -ENOMEM;
     t->lane_count = set->lanes;
     for (unsigned i = 0; i < t->lane_count; i++) {
@@ -50,7 +50,7 @@ static void tear_down(struct traffic *t)
     }
     free(t->lanes);
     free(t->next_seq);
-    free(t->expected_seq);
+    free(t->orders);
 }
 
 static uint64_t count_unread(const struct set *set)

@@ -5,6 +5,7 @@
 
 #include "bench/frame.h"
 #include "bench/histogram.h"
+#include "bench/order.h"
 #include "bench/pace.h"
 #include "bench/proc.h"
 #include "bench/set.h"
@@ -19,8 +20,8 @@ struct traffic_slot {
 struct traffic_result {
     uint64_t sent;       // in the measured interval
     uint64_t delivered;  // of those
-    uint64_t late;       // of those, behind a later one of their flow (reordered or duplicated)
-    uint64_t wrong;      // anything that was not sent to the socket it arrived on
+    uint64_t late;       // of those, behind a later one of their flow
+    uint64_t wrong;      // what was not sent to the socket it arrived on, or came twice
     uint64_t unsendable; // refused by our own kernel, or by a stream that is full
     uint64_t skipped;    // not sent because a sender could not keep the pace
     uint64_t unread;     // dropped at our own sockets, which were not read in time
@@ -48,6 +49,7 @@ struct lane {
     // the sender's
     uint64_t sent[PACE_SLOTS + 1];
     uint64_t unsendable, skipped, paced_sent;
+    bool sender_done;
     // the receiver's
     uint64_t delivered[PACE_SLOTS + 1];
     uint64_t late, wrong, paced_delivered;
@@ -69,9 +71,9 @@ struct traffic {
     int64_t begin_ns, measure_ns, end_ns; // CLOCK_MONOTONIC
     int64_t interval_ns;
     uint32_t slot_count;
-    bool stop;              // ended early
-    uint64_t *next_seq;     // by flow, the senders'
-    uint64_t *expected_seq; // by flow, the receivers'
+    bool stop;            // ended early
+    uint64_t *next_seq;   // by flow, the senders'
+    struct order *orders; // by flow, the receivers'
     unsigned lane_count;
     struct lane *lanes;
 };

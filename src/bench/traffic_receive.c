@@ -26,15 +26,17 @@ struct taking {
 static void judge(struct lane *lane, const struct stamp *stamp, int64_t arrived_ns)
 {
     struct traffic *t = lane->traffic;
-    bool late = stamp->seq < t->expected_seq[stamp->flow];
-    if (!late)
-        t->expected_seq[stamp->flow] = stamp->seq + 1;
+    enum order_verdict order = order_take(&t->orders[stamp->flow], stamp->seq);
+    if (order == ORDER_AGAIN) { // a second one is no delivery
+        count_add(&lane->wrong, 1);
+        return;
+    }
     if (!stamp->slot || stamp->slot > t->slot_count)
         return;
     count_add(&lane->delivered[stamp->slot], 1);
     if (stamp->flow / 2 < t->options->paced)
         count_add(&lane->paced_delivered, 1);
-    if (late)
+    if (order == ORDER_LATE)
         count_add(&lane->late, 1);
     histogram_add(&lane->latency[stamp->slot],
                   arrived_ns > stamp->sent_ns ? (uint64_t)(arrived_ns - stamp->sent_ns) : 0);
@@ -126,9 +128,22 @@ static void drain_peer(struct lane *lane, struct bench_client *c)
         ;
 }
 
+// Whether all that was sent has come, once the sender is through.
+static bool complete(const struct lane *lane)
+{
+    uint64_t missing = 0;
+    if (!__atomic_load_n(&lane->sender_done, __ATOMIC_ACQUIRE))
+        return false;
+    for (uint32_t slot = 1; slot <= lane->traffic->slot_count; slot++)
+        missing += count_get(&lane->sent[slot]) - lane->delivered[slot];
+    return missing == 0;
+}
+
 static bool over(const struct lane *lane, int64_t now)
 {
     const struct traffic *t = lane->traffic;
+    if (complete(lane))
+        return true;
     if (now < t->end_ns + DRAIN_NS && !__atomic_load_n(&t->stop, __ATOMIC_RELAXED))
         return false;
     return now > t->end_ns + PATIENCE_NS ||

@@ -71,5 +71,6 @@ void *traffic_send_main(void *arg)
                 send_burst(lane, p, slot);
         }
     }
+    __atomic_store_n(&lane->sender_done, true, __ATOMIC_RELEASE);
     return NULL;
 }

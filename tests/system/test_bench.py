@@ -1,0 +1,293 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""turnpike-bench against the real daemon and a forwarder that loses, delays and misdirects packets: are its figures true?"""
+
+import os
+import re
+import select
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+import xml.etree.ElementTree
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+
+import daemon
+import tap
+from certs import Authority
+from daemon import Daemon
+from tap import SLOW
+
+BENCH = os.environ.get("TURNPIKE_BENCH") or os.path.join(daemon.BUILD, "src", "turnpike-bench")
+MEASURED, FAILED, USAGE = range(3)
+
+
+def run(*args, code=MEASURED, password="pass", seconds=60):
+    """Runs it: (standard output, standard error)."""
+    env = {k: v for k, v in os.environ.items() if k != "TURNPIKE_PASSWORD"}
+    done = subprocess.run([BENCH, *map(str, args)], input=password + "\n", capture_output=True, text=True, check=False,
+                          timeout=seconds * SLOW, preexec_fn=daemon.die_with_parent, errors="backslashreplace", env=env)
+    for word in ("Sanitizer", "runtime error:"):
+        tap.check(word not in done.stderr, "a sanitizer has something to say:\n" + done.stderr)
+    if done.returncode != code:
+        raise AssertionError("%r: exit status %d instead of %d\n%s\n%s" % (args, done.returncode, code, done.stdout,
+                                                                           done.stderr))
+    return done.stdout, done.stderr
+
+
+def json(*args, **kw):
+    out, _ = run(*args, "--json", **kw)
+    return daemon.json_of(out)
+
+
+LITTLE = ("--user", "user", "--clients", 4, "--rate", 800, "--duration", 0.2, "--warmup", 0.1)
+
+
+def check_traffic(r):
+    """What has to hold between the figures of any run."""
+    tap.check(0 <= r["delivered"] <= r["sent"], "delivered %(delivered)d of %(sent)d" % r)
+    tap.equal(sum(s["sent"] for s in r["timeline"]), r["sent"], "sent, over time")
+    tap.equal(sum(s["delivered"] for s in r["timeline"]), r["delivered"], "delivered, over time")
+    if r["delivered"]:
+        lat = r["latency_us"]
+        tap.equal(sum(count for _, _, count in lat["histogram"]), r["delivered"], "packets in the histogram")
+        tap.check(lat["p50"] <= lat["p90"] <= lat["p99"] <= lat["p99_9"] <= lat["max"], "latencies %r" % lat)
+        tap.check(all(a < b for a, b, _ in lat["histogram"]), "bars")
+    tap.check(r["seconds"] > 0 and r["generator_cpu_s"] > 0, "times")
+
+
+def check_all_delivered(r):
+    check_traffic(r)
+    tap.check(r["sent"] > 0, "nothing was sent")
+    tap.equal((r["delivered"], r["lost_percent"], r["wrong"], r["late"]), (r["sent"], 0, 0, 0), "delivered, lost, wrong, late")
+
+
+def serve(**over):
+    """A daemon on every transport: (daemon, port of TLS and DTLS, authority)."""
+    authority = Authority()
+    port, secure = daemon.free_port(), daemon.free_port()
+    listen = [{"transport": t, "address": "*", "port": p}
+              for t, p in (("udp", port), ("tcp", port), ("tls", secure), ("dtls", secure))]
+    return Daemon(port=port, listen=listen, tls=authority.settings(), **over), secure, authority
+
+
+def test_relay():
+    """relay: every transport, direction and framing delivers all of a little, by IPv4 and IPv6"""
+    d, secure, authority = serve()
+    with d:
+        for transport in ("udp", "tcp", "tls", "dtls"):
+            port = secure if transport in ("tls", "dtls") else d.port
+            for direction in ("up", "down", "echo") if transport == "udp" else ("both",):
+                r = json("relay", *LITTLE, "--server", "127.0.0.1:%d" % port, "--transport", transport, "--ca",
+                         authority.pem, "--direction", direction, "--pid", d.pid)
+                check_all_delivered(r)
+                tap.equal((r["transport"], r["direction"], r["clients"]), (transport, direction, 4), "what was done")
+                tap.check(r["server_process"]["cpu_us_per_packet"] > 0, "CPU of the server")
+            check_all_delivered(json("relay", *LITTLE, "--server", "turns:[::1]:%d" % port if port == secure
+                                     else "turn:[::1]:%d" % port, "--transport", transport, "--insecure", "--send",
+                                     "--direction", "both"))
+
+
+def test_shapes():
+    """relay: bursts, offload, threads, odd lengths and the profiles"""
+    with Daemon() as d:
+        for args in (("--burst", 8, "--payload", 1200), ("--burst", 8, "--payload", 1200, "--offload"),
+                     ("--threads", 3), ("--payload", 33), ("--payload", 33, "--transport", "tcp"),
+                     ("--burst", 4, "--transport", "tcp"), ("--send", "--payload", 1400)):
+            check_all_delivered(json("relay", *LITTLE, "--direction", "both", "--server", "127.0.0.1:%d" % d.port, *args))
+        for profile in ("audio", "video", "mix"):
+            r = json("relay", "--user", "user", "--server", "127.0.0.1:%d" % d.port, "--clients", 3, "--profile", profile,
+                     "--duration", 0.3, "--warmup", 0, "--threads", 2)
+            check_all_delivered(r)
+            tap.equal(r["direction"], "both", "direction of a profile")
+
+
+def test_storms_and_hold():
+    """allocate, refresh, binding and hold: operations are counted and the server is empty afterwards"""
+    with Daemon(workers=1, limits={"unauthenticated_rate": 0, "user_allocations": 20}) as d:
+        server = ("--server", "127.0.0.1:%d" % d.port, "--pid", d.pid, "--user", "user")
+        # Each but the last would leave nothing for the next if it did not release.
+        for command in ("allocate", "refresh", "hold", "allocate", "binding"):
+            args = () if command == "hold" else ("--rate", 200, "--warmup", 0.1)
+            r = json(command, *server, "--clients", 20, "--duration", 0.3, *args)
+            if command == "hold":
+                tap.equal(r["allocations"], 20, "allocations")
+                tap.check(r["setup_cpu_us"]["first_1000"] > 0, "CPU of the set-up: %r" % r)
+                continue
+            tap.check(r["operations"] > 0, "%s: no operations" % command)
+            tap.equal(r["failed"], {}, command + ": failures")
+            tap.check(r["cpu_us_per_operation"] > 0, "CPU per operation")
+            tap.check(sum(n for _, _, n in r["latency_us"]["histogram"]) <= r["operations"] + 1, "latencies")
+        r = json("binding", *server, "--transport", "tcp", "--duration", 0.3, "--window", 8)
+        tap.check(r["operations"] > 0 and not r["failed"], "binding by TCP: %r" % r)
+
+
+def test_failures():
+    """who failed, at which step and why; failures of a storm by their code"""
+    with Daemon(limits={"unauthenticated_rate": 0, "user_allocations": 3}) as d:
+        server = ("--server", "127.0.0.1:%d" % d.port)
+        _, err = run("relay", *LITTLE, *server, "--threads", 1, code=FAILED)
+        tap.equal(re.findall(r"client [0-3]: Allocate: 486 [A-Z]", err) != [], True, "client named in %r" % err)
+        _, err = run("relay", *LITTLE, *server, password="wrong", code=FAILED)
+        tap.check(re.search("client [0-3]: Allocate: 401 Unauthorized", err), "wrong password: %r" % err)
+        r = json("allocate", *server, "--user", "user", "--clients", 12, "--duration", 0.5, "--warmup", 0)
+        tap.check(r["failed"].get("486", 0) > 0 and set(r["failed"]) == {"486"}, "failures %r" % r["failed"])
+    _, err = run("relay", *LITTLE, "--transport", "tcp", *server, code=FAILED)
+    tap.check("client 0: connect: Connection refused" in err, "no server: %r" % err)
+
+
+def test_churn():
+    """clients that come and go while traffic passes; those that stay are told apart and lose nothing"""
+    with Daemon() as d:
+        for transport in ("udp", "tcp"):
+            r = json("relay", "--user", "user", "--server", "127.0.0.1:%d" % d.port, "--transport", transport, "--clients", 8,
+                     "--profile", "audio", "--churn", 10, "--paced", 2, "--duration", 1.5)
+            check_traffic(r)
+            tap.equal(r["paced"]["sent"], r["paced"]["delivered"], "packets of those who stay")
+            tap.check(r["paced"]["sent"] > 0 and r["churn"]["allocated"] > 0 and r["churn"]["failed"] == 0, "churn %r" % r["churn"])
+
+
+def test_ramp():
+    """ramp: steps, and a highest rate that it has measured"""
+    with Forwarder(most=2000) as f:
+        r = json("ramp", *f.args, "--clients", 4, "--rate", 500, "--duration", 0.2, "--warmup", 0)
+        check_traffic(r)
+        tap.equal((r["highest_rate"], r["delivered"]), (r["rate"], r["sent"]), "the rate that is reported")
+        tap.check(len(r["steps"]) >= 3 and any(s["verdict"] != "good" for s in r["steps"]), "steps %r" % r["steps"])
+        tap.check(r["limited_by"] in ("server", "generator"), "limit")
+        good = [s["rate"] for s in r["steps"] if s["verdict"] == "good"]
+        tap.equal(r["highest_rate"], max(good), "the highest rate without loss")
+
+
+class Forwarder:
+    """The bare forwarder's protocol, with faults. lose: each so manieth packet; swap: pairs in the wrong order; astray: to
+    the next peer; most: packets a second."""
+
+    def __init__(self, lose=0, swap=False, astray=False, most=0):
+        self.lose, self.swap, self.astray, self.most = lose, swap, astray, most
+        self.main = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.main.bind(("127.0.0.1", 0))
+        self.args = ("--protocol", "floor", "--server", "127.0.0.1:%d" % self.main.getsockname()[1])
+        self.relays, self.clients, self.count, self.held = {}, {}, 0, None
+        self.tokens, self.filled = 0, time.monotonic()
+        self.stopping = False
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopping = True
+        self.thread.join()
+        for sock in [self.main, *self.clients]:
+            sock.close()
+
+    def serve(self):
+        while not self.stopping:
+            for sock in select.select([self.main, *self.clients], [], [], 0.05)[0]:
+                data, source = sock.recvfrom(65536)
+                if sock is not self.main:
+                    self.forward(self.main, struct.pack("!HH", 0x4001, len(data)) + data, self.clients[sock])
+                elif data.startswith(b"floor "):
+                    self.answer(data, source)
+                else:
+                    relay, peer = self.relays[source]
+                    self.forward(relay, data[4:], peer)
+
+    def answer(self, data, source):
+        if source not in self.relays:
+            host, port = data.decode()[6:].rsplit(":", 1)
+            relay = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            relay.bind(("127.0.0.1", 0))
+            self.relays[source] = relay, (host, int(port))
+            self.clients[relay] = source
+        self.main.sendto(b"floor 127.0.0.1:%d" % self.relays[source][0].getsockname()[1], source)
+
+    def forward(self, sock, data, to):
+        self.count += 1
+        if self.lose and self.count % self.lose == 0:
+            return
+        if self.most and not self.token():
+            return
+        if self.astray and self.count % 10 == 0:
+            # From the socket that the wrong peer listens to, so that it gets there.
+            sock, to = [r for r in self.relays.values() if r[0] is not sock][0]
+        if self.swap and self.held is None:
+            self.held = sock, data, to
+            return
+        sock.sendto(data, to)
+        if self.held:
+            self.held[0].sendto(*self.held[1:])
+            self.held = None
+
+    def token(self):
+        now = time.monotonic()
+        self.tokens = min(self.tokens + (now - self.filled) * self.most, self.most / 10)
+        self.filled = now
+        if self.tokens < 1:
+            return False
+        self.tokens -= 1
+        return True
+
+
+def test_faults():
+    """what is lost, late or astray is reported so, and never as delivered"""
+    little = LITTLE[2:]
+    with Forwarder() as f:
+        for direction in ("up", "down", "echo"):
+            check_all_delivered(json("relay", *f.args, *little, "--direction", direction))
+    with Forwarder(lose=10) as f:
+        r = json("relay", *f.args, *little)
+        check_traffic(r)
+        tap.check(8 <= r["lost_percent"] <= 12, "one in ten was dropped, said to be lost: %r %%" % r["lost_percent"])
+    with Forwarder(swap=True) as f:
+        r = json("relay", *f.args, *little, "--clients", 1)
+        check_traffic(r)
+        tap.check(abs(r["late"] - r["delivered"] / 2) <= 2, "half came late: %d of %d" % (r["late"], r["delivered"]))
+    with Forwarder(astray=True) as f:
+        r = json("relay", *f.args, *little)
+        check_traffic(r)
+        tap.check(r["wrong"] > 0 and r["delivered"] < r["sent"], "astray: %r" % r)
+
+
+def test_refusal():
+    """no load for others: foreign addresses, and a relay on one, are refused"""
+    for uri in ("192.0.2.1:3478", "turn:192.0.2.1", "turn:[2001:db8::1]"):
+        _, err = run("binding", "--server", uri, code=USAGE)
+        tap.check("--i-own-this-server" in err, "refusal of %s: %r" % (uri, err))
+
+
+def test_mistakes():
+    """mistakes in the arguments say what is wrong and what is allowed"""
+    for args, part in ((["relay"], "--user is missing"), (["relay", "--payload", 20], "32 to 1400"), ([], "a command is missing"),
+                       (["fly"], "there is no such command"), (["hold", "--burst", 2], "not an option of hold"),
+                       (["relay", "--direction", "left"], "up, down, both or echo"), (["relay", "relay"], "one argument too many"),
+                       (["relay", "--user", "u", "--server", "here"], "ADDRESS:PORT"),
+                       (["relay", "--user", "u", "--churn", 1, "--paced", 50], "below --clients"),
+                       (["relay", "--user", "u", "--profile", "audio", "--rate", 5], "--clients"),
+                       (["binding", "--clients", 10**6], "open files are needed")):
+        _, err = run(*args, code=FAILED if "open files" in part else USAGE)
+        tap.check(part in err, "%r: %r in %r" % (args, part, err))
+    out, _ = run("--help")
+    tap.check(all(word in out for word in ("relay", "ramp", "hold", "--i-own-this-server")), "help")
+
+
+def test_output():
+    """the table, the histogram and the picture"""
+    picture = os.path.join(daemon.folder(), "run.svg")
+    with Daemon() as d:
+        out, _ = run("relay", *LITTLE, "--server", "127.0.0.1:%d" % d.port, "--pid", d.pid, "--histogram", "--plot", picture)
+    for part in ("sent ", "delivered ", "lost          0.0000 %", "latency       p50", "server CPU", "server memory", "###"):
+        tap.check(part in out, "%r in\n%s" % (part, out))
+    root = xml.etree.ElementTree.parse(picture).getroot()
+    tap.equal(root.tag, "{http://www.w3.org/2000/svg}svg", "root of the picture")
+    kinds = [e.tag.rpartition("}")[2] for e in root]
+    tap.check(kinds.count("path") >= 5 and "rect" in kinds and "text" in kinds, "elements %r" % sorted(set(kinds)))
+    numbers = re.findall(r' (?:x|y|width|height)="([^"]*)"', open(picture, encoding="utf-8").read())
+    tap.check(all(0 <= float(n) <= 1000 for n in numbers), "coordinates inside the picture")
+
+
+tap.main()
