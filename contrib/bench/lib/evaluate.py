@@ -87,7 +87,8 @@ class Evaluation:
         if value is None:
             return {"value": None, "held": None, "text": self._why_not(row, goal, server)}
         if goal.reference and self.lower_bound(row, goal.reference):
-            return {"value": value, "held": None, "text": f"not known: the generator reached its limit before {goal.reference}"}
+            why = f"not known: the generator reached its limit before {goal.reference}"
+            return {"value": value, "held": None, "text": why}
         held = goal.held(value["median"])
         if not held and goal.more and self.lower_bound(row, server):
             return {"value": value, "held": None, "text": "not known: the generator reached its limit first"}

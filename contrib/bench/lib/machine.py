@@ -75,10 +75,10 @@ def facts(argv):
 
 
 class Progress:
-    """One line on a terminal; a line for each step elsewhere, at most one every few seconds. steps: (label, seconds)."""
+    """One line on a terminal, elsewhere a line every ten seconds. steps: about how many seconds each of them takes."""
 
     def __init__(self, steps, quiet=False):
-        self.left = [seconds for _, seconds in steps]
+        self.left = list(steps)
         self.total, self.done, self.quiet = len(steps), 0, quiet
         self.said, self.began, self.expected, self.running = 0, time.monotonic(), 0.0, None
 

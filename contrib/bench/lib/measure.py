@@ -23,9 +23,9 @@ class Generator:
     def __init__(self, program, link, cpus, prefix=()):
         self.program, self.link, self.cpus, self.prefix = program, link, cpus, list(prefix)
 
-    def command(self, server, command, arguments, transport="udp", pid=None):
+    def command(self, server, command, arguments, transport="udp"):
         line = [*self.prefix, self.program, "--json", "--server", server.target(transport), "--transport", transport,
-                "--pid", str(pid or server.pid), "--peer-address", self.link.generator_address]
+                "--pid", str(server.pid)]
         if server.protocol == "turn":
             line += ["--user", server.user, "--password", server.password]
         else:
@@ -36,12 +36,13 @@ class Generator:
             line.append("--i-own-this-server")
         return [*line, *map(str, arguments), command]
 
-    def run(self, server, command, arguments, transport="udp", timeout=600, pid=None):
+    def run(self, server, command, arguments, transport="udp", timeout=120):
         """The generator's JSON. Raises GeneratorError."""
-        line = self.command(server, command, arguments, transport, pid)
+        line = self.command(server, command, arguments, transport)
         try:
-            done = subprocess.run(line, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=timeout,
-                                  errors="backslashreplace", preexec_fn=machine.in_child(self.cpus, self.link.enter_generator))
+            done = subprocess.run(line, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+                                  timeout=None if self.prefix else timeout, errors="backslashreplace",
+                                  preexec_fn=machine.in_child(self.cpus, self.link.enter_generator))
         except subprocess.TimeoutExpired:
             raise GeneratorError(f"turnpike-bench did not end within {timeout} s") from None
         except OSError as why:
@@ -106,7 +107,7 @@ class Comparison:
         self.generator, self.options = generator, options
         self.records, self.left_out, self.exhausted, self.interrupted = [], [], set(), False
         self.steps = list(self._plan())
-        self.progress = machine.Progress([(work.name, self._estimate(work)) for _, work, _ in self.steps], options.no_progress)
+        self.progress = machine.Progress([self._estimate(work) for _, work, _ in self.steps], options.no_progress)
 
     def _plan(self):
         for work in self.works:
@@ -122,8 +123,9 @@ class Comparison:
                             yield number, work, server
 
     def _estimate(self, work):
-        timed = self.options.seconds + self.options.warmup + SETUP_SECONDS
-        return (work.seconds if not self.options.quick else work.seconds / 8) + (timed if work.timed and not work.seconds else 0)
+        if work.seconds:
+            return work.seconds / 8 if self.options.quick else work.seconds
+        return self.options.seconds + self.options.warmup + SETUP_SECONDS
 
     def run(self):
         """True when every run that was tried gave a result. After Ctrl-C what was measured until then remains."""
@@ -140,8 +142,8 @@ class Comparison:
         good = True
         numbers = {work.name: i for i, work in enumerate(self.works, 1)}
         for number, work, server in self.steps:
-            self.progress.begin(f"row {numbers[work.name]} of {len(self.works)}, round {number + 1} of {self.options.rounds}: "
-                                f"{work.name}, {server.name}")
+            self.progress.begin(f"row {numbers[work.name]} of {len(self.works)}, "
+                                f"round {number + 1} of {self.options.rounds}: {work.name}, {server.name}")
             if (server.name, work.name.rpartition("-")[0]) not in self.exhausted:
                 good = self._step(number, work, server) and good
             self.progress.end()
@@ -154,7 +156,8 @@ class Comparison:
         try:
             with server.running(self.place, work.relays):
                 record["start_ms"] = server.start_ms
-                record["result"] = self.generator.run(server, work.command, self._arguments(work), work.transport)
+                record["result"] = self.generator.run(server, work.command, self._arguments(work), work.transport,
+                                                      timeout=60 + 4 * self._estimate(work))
         except (GeneratorError, servers_module.ServerError, OSError) as why:
             record["error"] = str(why)
             self.progress.note(f"{server.name}, {work.name}: {why}")

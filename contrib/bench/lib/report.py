@@ -14,7 +14,7 @@ def table(head, rows):
 
 def number(value):
     """Three digits or more: 0.123, 1.23, 12.3, 123, 12,345."""
-    if abs(value) >= 100:
+    if abs(value) >= 100 or value == int(value):
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
@@ -30,8 +30,9 @@ def figure(found, unit=""):
 def header(document):
     lines = []
     for machine in document["machines"]:
-        lines += [f"- {machine['date']}; {machine['cpus']} x {machine['cpu']}, {machine['memory_gib']} GiB, {machine['kernel']}, "
-                  f"load average {machine['load_average']:.2f} at the start", f"- command: `{machine['command']}`"]
+        lines += [f"- {machine['date']}; {machine['cpus']} x {machine['cpu']}, {machine['memory_gib']} GiB, "
+                  f"{machine['kernel']}, load average {machine['load_average']:.2f} at the start",
+                  f"- command: `{machine['command']}`"]
     lines += [f"- {server['name']}: {server['version']}" for server in document["servers"]]
     lines += [f"- {name}: not here, measured without it" for name in document["missing"]]
     lines.append(f"- {document['setting']}")
@@ -89,6 +90,10 @@ def all_rows(evaluation):
     return table(head, rows) if rows else ""
 
 
+def spread_at(results, path):
+    return spread(v for v in (rows_module.value_at(r, path) for r in results) if v is not None)
+
+
 def details(evaluation):
     """Every relayed work with what the generator and /proc said of each server."""
     rows = []
@@ -104,7 +109,7 @@ def details(evaluation):
             if results:
                 cells = []
                 for path, with_spread in columns:
-                    found = spread(v for v in (rows_module.value_at(r, path) for r in results) if v is not None)
+                    found = spread_at(results, path)
                     cells.append("-" if not found else figure(found) if with_spread else
                                  f"{found['median']:.3f}" if path == "lost_percent" else number(found["median"]))
                 rows.append([work.name, server, *cells])
@@ -121,7 +126,7 @@ def held_allocations(evaluation):
         for server in evaluation.servers if work.command == "hold" else ():
             results = list(evaluation.results(work.name, server).values())
             if results:
-                values = [spread(v for v in (rows_module.value_at(r, path) for r in results) if v is not None) for path in columns]
+                values = (spread_at(results, path) for path in columns)
                 rows.append([f"{int(results[0].get('allocations', 0)):,}", work.relays, server, *map(figure, values)])
     return table(["allocations", "relay addresses", "server", "bytes each", "bytes each of the last 9/10", "set-up s",
                   "retransmissions", "CPU µs of the first 1,000", "of the last 1,000", "last / first"], rows) if rows else ""
@@ -141,9 +146,9 @@ def notes(evaluation):
     """Everything that did not go as it should: one line for each server and kind, with the works it happened in."""
     counted = {}
 
-    def add(run, text, number):
+    def add(run, text, amount):
         works = counted.setdefault((run["server"], text), {})
-        works[run["work"]] = max(works.get(run["work"], 0), number or 0)
+        works[run["work"]] = max(works.get(run["work"], 0), amount or 0)
     for run in evaluation.document["runs"]:
         if run.get("error"):
             add(run, "failed: " + run["error"], None)
@@ -153,7 +158,7 @@ def notes(evaluation):
         else:
             for text, amount in run.get("remarks", ()):
                 add(run, text, amount)
-    lines = [f"- {server}: {text}: " + ", ".join(f"{work} ({most:.3g})" if most else work for work, most in works.items())
+    lines = [f"- {server}: {text}: " + ", ".join(f"{work} ({number(most)})" if most else work for work, most in works.items())
              for (server, text), works in counted.items()]
     lines += [f"- {why}: left out" for _, _, why in evaluation.document["left_out"]]
     return "\n".join(lines) + "\n" if lines else ""

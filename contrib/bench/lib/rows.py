@@ -69,11 +69,11 @@ def traffic_name(direction, rate, shape):
 
 
 def build(options):
-    """(works, rows) in the order of the table. options: clients, idle, many, active, sweep."""
+    """(works, rows) in the order of the table. options: clients, idle, many, active, step, sweep."""
     works, rows = [], []
     _traffic(works, rows, options)
-    _limits(works, rows)
-    _storms(works, rows)
+    _limits(works, rows, options)
+    _storms(works, rows, options)
     _memory(works, rows, options)
     _streams(works, rows, options)
     _scale(works, rows, options)
@@ -90,33 +90,35 @@ def _traffic(works, rows, options):
     single = [Goal("floor", 1.15), Goal("turnserver", 0.6)]
     for payload, burst, offload in ((200, 1, False), (200, 1, True), (1200, 8, False), (1200, 8, True)):
         shape = f"{burst}x{payload}" + ("-offload" if offload else "")
+        kind = f"bursts of {burst} x {payload} B" if burst > 1 else f"single packets of {payload} B"
+        suffix = ", offload" if offload else ""
         for rate in (20000, 100000):
             for direction in ("up", "down"):
                 name = traffic_name(direction, rate, shape)
-                works.append(Work(name, "relay", _traffic_arguments(options.clients, direction, rate, payload, burst, offload),
-                                  floor=True))
-                group = "CPU per packet, " + (f"bursts of {burst} x {payload} B" if burst > 1 else f"single packets of {payload} B")
-                rows.append(Row("cpu-" + name, group + (", offload" if offload else ""),
-                                f"CPU/packet {direction} {thousands(rate)}/s {burst} x {payload}" + (" offload" if offload else ""),
-                                name, CPU, "µs", single if burst == 1 else [Goal("turnserver", 0.35)]))
+                arguments = _traffic_arguments(options.clients, direction, rate, payload, burst, offload)
+                works.append(Work(name, "relay", arguments, floor=True))
+                rows.append(Row("cpu-" + name, f"CPU per packet, {kind}{suffix}",
+                                f"CPU/packet {direction} {thousands(rate)}/s {burst} x {payload}{suffix}", name, CPU, "µs",
+                                single if burst == 1 else [Goal("turnserver", 0.35)]))
     for quantile, goals in (("p50", []), ("p99", [Goal("turnserver", 1.0)])):
         for direction in ("up", "down"):
-            rows.append(Row(f"{quantile}-{direction}-20k", f"{quantile} latency at 20,000/s", f"{quantile} latency {direction} 20k/s",
+            rows.append(Row(f"{quantile}-{direction}-20k", f"{quantile} latency at 20,000/s",
+                            f"{quantile} latency {direction} 20k/s",
                             traffic_name(direction, 20000, "1x200"), "latency_us." + quantile, "µs", goals))
 
 
-def _limits(works, rows):
+def _limits(works, rows, options):
     for direction in ("up", "down"):
-        works.append(Work(f"ramp-{direction}", "ramp", ["--clients", 50, "--direction", direction, "--payload", 200], floor=True,
-                          seconds=35))
+        arguments = ["--clients", options.clients, "--direction", direction, "--payload", 200, "--duration", options.step]
+        works.append(Work(f"ramp-{direction}", "ramp", arguments, floor=True, timed=False, seconds=35))
         rows.append(Row(f"ramp-{direction}", "highest rate without loss", f"highest rate without loss, {direction}",
                         f"ramp-{direction}", "highest_rate", "/s", [Goal("turnserver", 1.5, more=True)], bound=True))
 
 
-def _storms(works, rows):
+def _storms(works, rows, options):
     for command, title, limit in (("binding", "Binding: CPU per answer", 0.4),
                                   ("allocate", "allocate + channel + refresh(0): CPU per cycle", 0.35)):
-        works.append(Work(command, command, ["--clients", 50]))
+        works.append(Work(command, command, ["--clients", options.clients]))
         rows.append(Row(command, title, title, command, "cpu_us_per_operation", "µs", [Goal("turnserver", limit)]))
 
 
@@ -138,27 +140,27 @@ def _streams(works, rows, options):
 
 def _scale(works, rows, options):
     title = f"{options.many:,} allocations over {RELAYS} relay addresses: set-up CPU, last 1,000 / first 1,000"
-    works.append(Work("many", "hold", ["--clients", options.many], timed=False, seconds=25, relays=RELAYS, links=("loopback",),
-                      rounds=2))
+    works.append(Work("many", "hold", ["--clients", options.many], timed=False, seconds=25, relays=RELAYS,
+                      links=("loopback",), rounds=2))
     rows.append(Row("many", title, title, "many", "setup_cpu_us.ratio", "×", [Goal(None, 1.2)]))
     group = f"CPU per packet at {options.active:,} active allocations / at {options.clients}"
     for rate in (20000, 100000):
         for direction in ("up", "down"):
             name = f"active-{direction}-{thousands(rate)}"
             works.append(Work(name, "relay", _traffic_arguments(options.active, direction, rate), seconds=6))
-            rows.append(Row(name, group, f"{options.active:,} active / {options.clients}, {direction} {thousands(rate)}/s", name, CPU,
-                            "×", [Goal(None, 1.3)], base=traffic_name(direction, rate, "1x200")))
+            rows.append(Row(name, group, f"{options.active:,} active / {options.clients}, {direction} {thousands(rate)}/s",
+                            name, CPU, "×", [Goal(None, 1.3)], base=traffic_name(direction, rate, "1x200")))
 
 
 def _sweep(works, options):
     for rate in options.sweep:
         for direction in ("up", "down"):
-            works.append(Work(f"sweep-{direction}-{thousands(rate)}", "relay", _traffic_arguments(options.clients, direction, rate),
-                              floor=True, rounds=1, sweep=True))
+            works.append(Work(f"sweep-{direction}-{thousands(rate)}", "relay",
+                              _traffic_arguments(options.clients, direction, rate), floor=True, rounds=1, sweep=True))
 
 
 def select(works, rows, patterns, link, sweep):
-    """Those that match a pattern (of a row's, a work's or a group's name) and run on this link; the bases of rows come along."""
+    """Those that match a pattern (of a row's, a sweep's or a group's name) and run on this link; bases come along."""
     possible = {work.name: work for work in works if link in work.links}
     rows = [row for row in rows if row.work in possible]
     if patterns:

@@ -9,7 +9,8 @@ LOOKS = {"turnpike": ("#2f7fd0", "circle"), "floor": ("#8a8f98", "square"), "tur
 OTHERS = [("#1f9e89", "triangle"), ("#a561c4", "square"), ("#c2447a", "circle"), ("#b59f00", "diamond")]
 STYLE = """<style>
 .page { fill: #ffffff } .ink { fill: #1f2328 } .soft { fill: #59636e } .grid { stroke: #d8dee4; stroke-width: 1 }
-.axis { stroke: #59636e; stroke-width: 1 } .whisker { stroke: #1f2328; stroke-width: 1.2 } .good { fill: #1a7f37 } .bad { fill: #cf222e }
+.axis { stroke: #59636e; stroke-width: 1 } .whisker { stroke: #1f2328; stroke-width: 1.2 }
+.good { fill: #1a7f37 } .bad { fill: #cf222e }
 .target { stroke: #1f2328; stroke-width: 2.5 } .even { fill: #59636e; fill-opacity: 0.07 }
 text { font-family: system-ui, -apple-system, "Segoe UI", sans-serif; font-size: 12px }
 .title { font-size: 15px; font-weight: 600 } .small { font-size: 11px }
@@ -68,7 +69,8 @@ class Drawing:
         with open(path, "w", encoding="utf-8") as f:
             f.write(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width} {self.height}" width="{self.width}" '
                     f'height="{self.height}" role="img">\n<title>{escape(self.title)}</title>\n{STYLE}\n'
-                    f'<rect class="page" width="{self.width}" height="{self.height}"/>\n' + "\n".join(self.parts) + "\n</svg>\n")
+                    f'<rect class="page" width="{self.width}" height="{self.height}"/>\n')
+            f.write("\n".join(self.parts) + "\n</svg>\n")
 
 
 def ticks(low, high, count=5):
@@ -110,7 +112,8 @@ def bars(path, title, unit, groups, series):
     scale = (drawing.width - left - right) / marks[-1]
     for mark in marks:
         drawing.line(left + mark * scale, 64, left + mark * scale, height - 16, "grid")
-        drawing.text(left + mark * scale, height, short(mark) + (" " + unit if mark == marks[-1] else ""), "soft small", "middle")
+        label = short(mark) + (" " + unit if mark == marks[-1] else "")
+        drawing.text(left + mark * scale, height, label, "soft small", "middle")
     y = 70
     for label, values in groups:
         drawing.text(left - 10, y + thick * len(values) / 2 + 4, label, anchor="end")
