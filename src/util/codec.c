@@ -104,6 +104,32 @@ int base64_decode(void *out, size_t cap, const char *text, size_t text_len)
     return (int)n;
 }
 
+int base64url_decode(void *out, size_t cap, const char *text, size_t text_len)
+{
+    uint8_t *o = out;
+    size_t n = 0, bits = 0;
+    uint32_t group = 0;
+
+    if (text_len % 4 == 1 || text_len / 4 > INT32_MAX / 4)
+        return -EINVAL;
+    for (size_t i = 0; i < text_len; i++) {
+        char c = text[i];
+        int v = c == '-' ? 62 : c == '_' ? 63 : c == '+' || c == '/' ? -1 : base64_value(c);
+        if (v < 0)
+            return -EINVAL;
+        group = (group << 6 | (uint32_t)v) & 0xffff;
+        bits += 6;
+        if (bits < 8)
+            continue;
+        bits -= 8;
+        if (n == cap)
+            return -EINVAL;
+        o[n++] = (uint8_t)(group >> bits);
+    }
+    // As above: one text for the same bytes.
+    return group & ((1u << bits) - 1) ? -EINVAL : (int)n;
+}
+
 const char *text_escape(char *buf, size_t cap, const void *data, size_t len)
 {
     const uint8_t *p = data;
@@ -135,6 +161,12 @@ int utf8_valid(const void *data, size_t len)
     const uint8_t *p = data, *end = p + len;
 
     while (p < end) {
+        uint64_t eight;
+        // Most of most texts is ASCII.
+        if (end - p >= 8 && (memcpy(&eight, p, 8), (eight & 0x8080808080808080u) == 0)) {
+            p += 8;
+            continue;
+        }
         uint8_t c = *p++;
         uint8_t low = 0x80, high = 0xbf; // of the second byte
         int more;

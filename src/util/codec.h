@@ -19,6 +19,9 @@ size_t base64_encode(char *out, const void *data, size_t len);
 // Decodes text_len characters of base64 into out (at most cap bytes). The length, or -EINVAL.
 int base64_decode(void *out, size_t cap, const char *text, size_t text_len);
 
+// The same for the alphabet of RFC 4648 section 5, without padding, as in JSON Web Tokens.
+int base64url_decode(void *out, size_t cap, const char *text, size_t text_len);
+
 // Copies len bytes into buf (cap bytes, at least 8) as printable ASCII: backslash, quote, control and non-ASCII
 // bytes become \xNN; what does not fit is cut with "...". For names that come from the network. Returns buf.
 const char *text_escape(char *buf, size_t cap, const void *data, size_t len);

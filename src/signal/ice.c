@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Credentials for this server's STUN and TURN, made for each session and renewed before they end.
+#include <assert.h>
+
+#include "signal/internal.h"
+
+#define AGAIN_MS 10000 // when there were none
+
+static int make(struct session *s, uint32_t *ttl)
+{
+    struct signal_hub *hub = s->hub;
+    int n = hub->ops->ice_servers(hub->arg, s->name, s->name_len, hub->ice, ICE_MAX, ttl);
+
+    assert(n <= ICE_MAX);
+    if (n < 0)
+        *ttl = 0;
+    s->wants_ice = true;
+    s->ice_at = n < 0  ? hub->now_ms + AGAIN_MS
+                : *ttl ? hub->now_ms + *ttl * INT64_C(800)
+                       : TIMER_NEVER;
+    session_set_timer(s);
+    return n;
+}
+
+static void put(struct frame *f, const char *servers, int n, uint32_t ttl)
+{
+    frame_text(f, "\"iceServers\":");
+    if (n >= 0)
+        frame_put(f, servers, (size_t)n);
+    else
+        frame_text(f, "[]"); // rooms work without, and calls may
+    frame_text(f, ",\"ttl\":");
+    frame_number(f, ttl);
+}
+
+void ice_put(struct session *s, struct frame *f)
+{
+    uint32_t ttl = 0;
+    int n = make(s, &ttl);
+
+    put(f, s->hub->ice, n, ttl);
+}
+
+void ice_push(struct session *s)
+{
+    uint32_t ttl = 0;
+
+    // Who is away gets new ones on coming back.
+    s->ice_at = TIMER_NEVER;
+    if (!s->conn)
+        return;
+    int n = make(s, &ttl);
+    if (n < 0)
+        return;
+    struct frame *f = hub_frame(s->hub, "{\"type\":\"ice\",");
+    put(f, s->hub->ice, n, ttl);
+    frame_text(f, "}");
+    session_tell(s, f);
+}
+
+void ice_handle(struct signal_conn *conn, const struct request *req)
+{
+    uint32_t ttl = 0;
+    int n = make(conn->session, &ttl);
+
+    if (n < 0) {
+        conn_error(conn, req, "unavailable", "there are no credentials now; try again");
+        return;
+    }
+    struct frame *f = hub_frame(conn->hub, "{\"type\":\"ice\",");
+    put(f, conn->hub->ice, n, ttl);
+    frame_member(f, "id", &req->field[F_ID]);
+    frame_text(f, "}");
+    conn_answer(conn, req, f);
+}
