@@ -53,9 +53,9 @@ void frame_number(struct frame *f, int64_t n)
     frame_put(f, digits, (size_t)snprintf(digits, sizeof digits, "%lld", (long long)n));
 }
 
-void frame_member(struct frame *f, const char *key, const struct json_value *v)
+void frame_member(struct frame *f, const char *key, const struct jvalue *v)
 {
-    if (v->type == JSON_ABSENT)
+    if (v->type == J_ABSENT)
         return;
     frame_text(f, ",\"");
     frame_text(f, key);

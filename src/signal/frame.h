@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "signal/json.h"
+#include "signal/jtext.h"
 
 struct frame {
     char *data;
@@ -27,7 +27,7 @@ void frame_begin(struct frame *f, size_t keep);
 void frame_put(struct frame *f, const void *data, size_t len);
 void frame_number(struct frame *f, int64_t n);
 // ,"id":<as it came>; nothing for a value that is absent. key is ASCII.
-void frame_member(struct frame *f, const char *key, const struct json_value *v);
+void frame_member(struct frame *f, const char *key, const struct jvalue *v);
 
 static inline void frame_text(struct frame *f, const char *text)
 {

@@ -8,7 +8,7 @@
 
 #include "signal/frame.h"
 #include "signal/hub.h"
-#include "signal/json.h"
+#include "signal/jtext.h"
 #include "signal/jwt.h"
 #include "signal/table.h"
 #include "signal/timers.h"
@@ -42,8 +42,8 @@ enum field {
 };
 
 struct request {
-    struct json_value top;
-    struct json_value field[F_COUNT];
+    struct jvalue top;
+    struct jvalue field[F_COUNT];
 };
 
 // Connections of one IPv4 address or one IPv6 /64.

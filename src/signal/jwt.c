@@ -8,7 +8,7 @@
 
 #include <openssl/crypto.h>
 
-#include "signal/json.h"
+#include "signal/jtext.h"
 #include "signal/name.h"
 #include "stun/integrity.h"
 #include "util/codec.h"
@@ -34,33 +34,33 @@ static int check_signature(const struct jwt_key *keys, size_t key_count, const c
 
 // One part between the dots as a JSON object. buf holds what the values point into.
 static bool read_part(char buf[JWT_LEN_MAX], const char *text, size_t len, const char *const *names,
-                      size_t count, struct json_value *values)
+                      size_t count, struct jvalue *values)
 {
-    struct json_value top;
+    struct jvalue top;
     int n = base64url_decode(buf, JWT_LEN_MAX, text, len);
 
     return n > 0 && utf8_valid(buf, (size_t)n) &&
-           json_scan(buf, (size_t)n, &top, names, count, values) == 0 && top.type == JSON_OBJECT;
+           jtext_scan(buf, (size_t)n, &top, names, count, values) == 0 && top.type == J_OBJECT;
 }
 
 static bool check_header(const char *text, size_t len)
 {
     static const char *const names[] = {"alg", "crit"};
     char buf[JWT_LEN_MAX];
-    struct json_value v[2];
+    struct jvalue v[2];
 
     // Whoever marks something as critical must not be taken by those who do not know it (RFC
     // 7515 4.1.11).
-    return read_part(buf, text, len, names, 2, v) && json_is(&v[0], "HS256") &&
-           v[1].type == JSON_ABSENT;
+    return read_part(buf, text, len, names, 2, v) && jvalue_is(&v[0], "HS256") &&
+           v[1].type == J_ABSENT;
 }
 
 // NumericDate (RFC 7519 2): seconds, fractions allowed.
-static bool read_date(const struct json_value *v, int64_t *ms)
+static bool read_date(const struct jvalue *v, int64_t *ms)
 {
     char digits[32];
 
-    if (v->type != JSON_NUMBER || v->len >= sizeof digits)
+    if (v->type != J_NUMBER || v->len >= sizeof digits)
         return false;
     memcpy(digits, v->at, v->len);
     digits[v->len] = 0;
@@ -71,10 +71,10 @@ static bool read_date(const struct json_value *v, int64_t *ms)
     return true;
 }
 
-static int read_name(const struct json_value *v, char out[JWT_NAME_MAX], size_t *len)
+static int read_name(const struct jvalue *v, char out[JWT_NAME_MAX], size_t *len)
 {
     char raw[JWT_LEN_MAX];
-    int n = v->type == JSON_STRING ? json_string(v, raw, sizeof raw) : -EINVAL;
+    int n = v->type == J_STRING ? jvalue_string(v, raw, sizeof raw) : -EINVAL;
 
     if (n >= 0)
         n = name_prepare(out, JWT_NAME_MAX, raw, (size_t)n);
@@ -89,18 +89,18 @@ static int read_claims(struct jwt_claims *claims, const char *text, size_t len, 
     enum { SUB, ROOM, EXP, NBF, COUNT };
     static const char *const names[] = {"sub", "room", "exp", "nbf"};
     char buf[JWT_LEN_MAX];
-    struct json_value v[COUNT];
+    struct jvalue v[COUNT];
     int64_t nbf;
 
     if (!read_part(buf, text, len, names, COUNT, v))
         return -EACCES;
     if (!read_date(&v[EXP], &claims->exp_ms) || claims->exp_ms <= unix_ms)
         return -EACCES;
-    if (v[NBF].type != JSON_ABSENT && (!read_date(&v[NBF], &nbf) || nbf > unix_ms + JWT_LEEWAY_MS))
+    if (v[NBF].type != J_ABSENT && (!read_date(&v[NBF], &nbf) || nbf > unix_ms + JWT_LEEWAY_MS))
         return -EACCES;
     claims->room_len = 0;
     int rc = read_name(&v[SUB], claims->user, &claims->user_len);
-    if (rc == 0 && v[ROOM].type != JSON_ABSENT)
+    if (rc == 0 && v[ROOM].type != J_ABSENT)
         rc = read_name(&v[ROOM], claims->room, &claims->room_len);
     return rc;
 }

@@ -17,7 +17,7 @@ static void put_sender(struct frame *f, const struct session *s)
 
 // room may be NULL; id is passed on where the sender wants to be answered.
 static struct frame *write_message(const struct session *from, const struct room *room,
-                                   const struct json_value *id, const struct json_value *data)
+                                   const struct jvalue *id, const struct jvalue *data)
 {
     struct frame *f = hub_frame(from->hub, "{\"type\":\"message\"");
 
@@ -69,7 +69,7 @@ static struct member *find_room(struct signal_conn *conn, const struct request *
     char name[SIGNAL_NAME_MAX];
     struct member *m;
 
-    if (req->field[F_ROOM].type == JSON_ABSENT) {
+    if (req->field[F_ROOM].type == J_ABSENT) {
         if (s->room_count == 1)
             return s->rooms;
         if (s->room_count > 1) {
@@ -92,11 +92,11 @@ static struct member *find_room(struct signal_conn *conn, const struct request *
 static struct session *find_peer(struct signal_conn *conn, const struct request *req)
 {
     const struct session *self = conn->session;
-    const struct json_value *to = &req->field[F_TO];
+    const struct jvalue *to = &req->field[F_TO];
     char name[SIGNAL_NAME_MAX], id[ID_LEN];
     struct session *s = NULL;
 
-    if (to->type == JSON_STRING && json_string(to, id, sizeof id) == ID_LEN)
+    if (to->type == J_STRING && jvalue_string(to, id, sizeof id) == ID_LEN)
         s = session_by_id(conn->hub, id, ID_LEN);
     if (!s) {
         int len = request_name(conn, req, F_TO, name);
@@ -116,14 +116,14 @@ static struct session *find_peer(struct signal_conn *conn, const struct request 
 
 // Both `to` and `room`: only if that one is in the room, too.
 static bool send_to_peer(struct signal_conn *conn, const struct request *req,
-                         const struct json_value *id)
+                         const struct jvalue *id)
 {
     struct session *self = conn->session, *peer = find_peer(conn, req);
     struct member *m = NULL;
 
     if (!peer)
         return false;
-    if (req->field[F_ROOM].type != JSON_ABSENT) {
+    if (req->field[F_ROOM].type != J_ABSENT) {
         m = find_room(conn, req);
         if (!m)
             return false;
@@ -141,12 +141,12 @@ static bool send_to_peer(struct signal_conn *conn, const struct request *req,
     return true;
 }
 
-static bool relay(struct signal_conn *conn, const struct request *req,
-                  const struct json_value *data, const struct json_value *id, uint32_t *count)
+static bool relay(struct signal_conn *conn, const struct request *req, const struct jvalue *data,
+                  const struct jvalue *id, uint32_t *count)
 {
-    const struct json_value *scope = &req->field[F_SCOPE];
+    const struct jvalue *scope = &req->field[F_SCOPE];
     struct session *self = conn->session;
-    bool all = json_is(scope, "all"), everyone = json_is(scope, "room-all");
+    bool all = jvalue_is(scope, "all"), everyone = jvalue_is(scope, "room-all");
     const struct room *room = NULL;
 
     if (all && self->only_room) {
@@ -183,34 +183,34 @@ static void answer(struct signal_conn *conn, const struct request *req, bool ok,
 
 static const char *what_is_wrong(const struct request *req)
 {
-    const struct json_value *f = req->field, *ack = &f[F_ACK], *scope = &f[F_SCOPE];
+    const struct jvalue *f = req->field, *ack = &f[F_ACK], *scope = &f[F_SCOPE];
 
-    if (f[F_DATA].type == JSON_ABSENT)
+    if (f[F_DATA].type == J_ABSENT)
         return "data is missing";
-    if (ack->type != JSON_ABSENT && ack->type != JSON_TRUE && ack->type != JSON_FALSE)
+    if (ack->type != J_ABSENT && ack->type != J_TRUE && ack->type != J_FALSE)
         return "ack has to be true or false";
-    if (ack->type == JSON_TRUE && f[F_ID].type == JSON_ABSENT)
+    if (ack->type == J_TRUE && f[F_ID].type == J_ABSENT)
         return "ack needs an id";
-    if (scope->type == JSON_ABSENT)
+    if (scope->type == J_ABSENT)
         return NULL;
-    if (!json_is(scope, "room") && !json_is(scope, "room-all") && !json_is(scope, "all"))
+    if (!jvalue_is(scope, "room") && !jvalue_is(scope, "room-all") && !jvalue_is(scope, "all"))
         return "scope has to be room, room-all or all";
-    return f[F_TO].type != JSON_ABSENT ? "either scope or to" : NULL;
+    return f[F_TO].type != J_ABSENT ? "either scope or to" : NULL;
 }
 
 void message_handle(struct signal_conn *conn, const struct request *req)
 {
-    const struct json_value *f = req->field;
+    const struct jvalue *f = req->field;
     const char *wrong = what_is_wrong(req);
-    bool ack = f[F_ACK].type == JSON_TRUE, sent;
-    const struct json_value *id = ack ? &f[F_ID] : NULL;
+    bool ack = f[F_ACK].type == J_TRUE, sent;
+    const struct jvalue *id = ack ? &f[F_ID] : NULL;
     uint32_t count = 1;
 
     if (wrong) {
         conn_mistake(conn, req, "bad_request", wrong);
         return;
     }
-    if (f[F_TO].type != JSON_ABSENT)
+    if (f[F_TO].type != J_ABSENT)
         sent = send_to_peer(conn, req, id);
     else
         sent = relay(conn, req, &f[F_DATA], id, &count);
@@ -218,7 +218,7 @@ void message_handle(struct signal_conn *conn, const struct request *req)
         return;
     conn->hub->stats.relayed++;
     // With `ack` those who get it answer; without anybody there, we do.
-    if (f[F_ID].type != JSON_ABSENT && (!ack || count == 0))
+    if (f[F_ID].type != J_ABSENT && (!ack || count == 0))
         answer(conn, req, count > 0 || !ack, count);
 }
 
@@ -233,7 +233,7 @@ void bare_handle(struct signal_conn *conn, const struct request *req)
 
 void ack_handle(struct signal_conn *conn, const struct request *req)
 {
-    if (req->field[F_ID].type == JSON_ABSENT) {
+    if (req->field[F_ID].type == J_ABSENT) {
         conn_mistake(conn, req, "bad_request", "ack needs the id of the message");
         return;
     }

@@ -58,14 +58,14 @@ static bool check_token(struct signal_conn *conn, const struct request *req,
                         struct jwt_claims *claims)
 {
     struct signal_hub *hub = conn->hub;
-    const struct json_value *v = &req->field[F_TOKEN];
+    const struct jvalue *v = &req->field[F_TOKEN];
     char text[JWT_LEN_MAX];
     const char *token = *conn->token ? conn->token : NULL;
     size_t len = strlen(conn->token);
     int rc = -EACCES;
 
-    if (v->type == JSON_STRING) {
-        int n = json_string(v, text, sizeof text);
+    if (v->type == J_STRING) {
+        int n = jvalue_string(v, text, sizeof text);
         token = text;
         len = n < 0 ? 0 : (size_t)n;
     }
@@ -98,7 +98,7 @@ static int choose_name(struct signal_conn *conn, const struct request *req,
     const char *why = NULL;
     int len;
 
-    if (claims && req->field[F_NAME].type == JSON_ABSENT) {
+    if (claims && req->field[F_NAME].type == J_ABSENT) {
         len = (int)claims->user_len;
         memcpy(name, claims->user, claims->user_len);
     } else {
@@ -188,11 +188,11 @@ void register_handle(struct signal_conn *conn, const struct request *req)
     presence_tell(s, "useradd");
 }
 
-static struct session *find_resumed(const struct signal_hub *hub, const struct json_value *token)
+static struct session *find_resumed(const struct signal_hub *hub, const struct jvalue *token)
 {
     char text[RESUME_LEN];
 
-    if (token->type != JSON_STRING || json_string(token, text, sizeof text) != RESUME_LEN)
+    if (token->type != J_STRING || jvalue_string(token, text, sizeof text) != RESUME_LEN)
         return NULL;
     struct session *s = session_by_id(hub, text, ID_LEN);
     return s && CRYPTO_memcmp(s->resume, text, RESUME_LEN) == 0 ? s : NULL;
@@ -203,8 +203,9 @@ void resume_handle(struct signal_conn *conn, const struct request *req)
     struct signal_hub *hub = conn->hub;
     struct session *s = find_resumed(hub, &req->field[F_TOKEN]);
 
-    if (conn->session) {
-        conn_mistake(conn, req, "bad_request", "registered already");
+    if (conn->session || req->field[F_TOKEN].type != J_STRING) {
+        conn_mistake(conn, req, "bad_request",
+                     conn->session ? "registered already" : "the token is missing");
         return;
     }
     if (!s || s->doomed) {

@@ -32,23 +32,23 @@ static const struct handler {
 // JSON.stringify() of a description, a candidate, or the null that ends the candidates.
 static bool is_bare(const struct request *req)
 {
-    const struct json_value *f = req->field, *type = &f[F_TYPE];
+    const struct jvalue *f = req->field, *type = &f[F_TYPE];
 
-    if (req->top.type == JSON_NULL)
+    if (req->top.type == J_NULL)
         return true;
-    if (type->type == JSON_ABSENT)
-        return f[F_EVENT].type == JSON_ABSENT && f[F_CANDIDATE].type == JSON_STRING;
-    return (json_is(type, "offer") || json_is(type, "answer")) && f[F_SDP].type == JSON_STRING;
+    if (type->type == J_ABSENT)
+        return f[F_EVENT].type == J_ABSENT && f[F_CANDIDATE].type == J_STRING;
+    return (jvalue_is(type, "offer") || jvalue_is(type, "answer")) && f[F_SDP].type == J_STRING;
 }
 
-static const struct handler *find_handler(const struct json_value *type)
+static const struct handler *find_handler(const struct jvalue *type)
 {
     static const struct handler bare = {"", bare_handle, false};
 
     if (!type)
         return &bare;
     for (size_t i = 0; i < sizeof handlers / sizeof *handlers; i++)
-        if (json_is(type, handlers[i].type))
+        if (jvalue_is(type, handlers[i].type))
             return &handlers[i];
     return NULL;
 }
@@ -57,20 +57,20 @@ static const struct handler *find_handler(const struct json_value *type)
 static void drop_nulls(struct request *req)
 {
     for (int i = 0; i < F_COUNT; i++)
-        if (req->field[i].type == JSON_NULL && i != F_DATA && i != F_ARGS)
-            req->field[i].type = JSON_ABSENT;
+        if (req->field[i].type == J_NULL && i != F_DATA && i != F_ARGS)
+            req->field[i].type = J_ABSENT;
 }
 
 // The id is echoed as it came.
 static bool check_id(struct signal_conn *conn, struct request *req)
 {
-    struct json_value *id = &req->field[F_ID];
+    struct jvalue *id = &req->field[F_ID];
 
-    if (id->type == JSON_ABSENT)
+    if (id->type == J_ABSENT)
         return true;
-    if ((id->type == JSON_STRING || id->type == JSON_NUMBER) && id->len <= REQUEST_ID_MAX)
+    if ((id->type == J_STRING || id->type == J_NUMBER) && id->len <= REQUEST_ID_MAX)
         return true;
-    id->type = JSON_ABSENT;
+    id->type = J_ABSENT;
     conn_mistake(conn, req, "bad_request", "id has to be a short string or a number");
     return false;
 }
@@ -83,23 +83,23 @@ void request_handle(struct signal_conn *conn, const char *text, size_t len)
         [F_DATA] = "data",   [F_ACK] = "ack",     [F_ARGS] = "args", [F_CANDIDATE] = "candidate",
         [F_SDP] = "sdp"};
     struct request req;
-    const struct json_value *type = NULL;
+    const struct jvalue *type = NULL;
 
-    if (json_scan(text, len, &req.top, names, F_COUNT, req.field) < 0) {
+    if (jtext_scan(text, len, &req.top, names, F_COUNT, req.field) < 0) {
         conn_mistake(conn, NULL, "bad_json", "not JSON, or nested too deeply");
         return;
     }
     drop_nulls(&req);
     if (!is_bare(&req)) {
-        type = &req.field[req.field[F_TYPE].type != JSON_ABSENT ? F_TYPE : F_EVENT];
+        type = &req.field[req.field[F_TYPE].type != J_ABSENT ? F_TYPE : F_EVENT];
         if (!check_id(conn, &req))
             return;
-        if (req.top.type != JSON_OBJECT || type->type != JSON_STRING) {
+        if (req.top.type != J_OBJECT || type->type != J_STRING) {
             conn_mistake(conn, &req, "bad_request", "an object with a type is expected");
             return;
         }
     } else {
-        req.field[F_ID].type = JSON_ABSENT;
+        req.field[F_ID].type = J_ABSENT;
     }
     const struct handler *h = find_handler(type);
     if (!h)
@@ -113,9 +113,9 @@ void request_handle(struct signal_conn *conn, const char *text, size_t len)
 int request_name(struct signal_conn *conn, const struct request *req, enum field field,
                  char out[SIGNAL_NAME_MAX])
 {
-    const struct json_value *v = &req->field[field];
+    const struct jvalue *v = &req->field[field];
     char raw[OPAQUE_IN_MAX];
-    int n = v->type == JSON_STRING ? json_string(v, raw, sizeof raw) : -EINVAL;
+    int n = v->type == J_STRING ? jvalue_string(v, raw, sizeof raw) : -EINVAL;
 
     if (n >= 0)
         n = name_prepare(out, conn->hub->settings.name_max, raw, (size_t)n);

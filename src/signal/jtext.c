@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "signal/json.h"
+#include "signal/jtext.h"
 
 #include <errno.h>
 #include <string.h>
@@ -98,36 +98,36 @@ static const char *scan_word(const char *p, const char *end, const char *word)
     return (size_t)(end - p) >= len && memcmp(p, word, len) == 0 ? p + len : NULL;
 }
 
-static enum json_type type_of(char c)
+static enum jtype type_of(char c)
 {
     switch (c) {
     case '{':
-        return JSON_OBJECT;
+        return J_OBJECT;
     case '[':
-        return JSON_ARRAY;
+        return J_ARRAY;
     case '"':
-        return JSON_STRING;
+        return J_STRING;
     case 'n':
-        return JSON_NULL;
+        return J_NULL;
     case 't':
-        return JSON_TRUE;
+        return J_TRUE;
     case 'f':
-        return JSON_FALSE;
+        return J_FALSE;
     default:
-        return JSON_NUMBER;
+        return J_NUMBER;
     }
 }
 
 static const char *scan_scalar(const char *p, const char *end)
 {
     switch (type_of(*p)) {
-    case JSON_STRING:
+    case J_STRING:
         return scan_string(p, end);
-    case JSON_NULL:
+    case J_NULL:
         return scan_word(p, end, "null");
-    case JSON_TRUE:
+    case J_TRUE:
         return scan_word(p, end, "true");
-    case JSON_FALSE:
+    case J_FALSE:
         return scan_word(p, end, "false");
     default:
         return scan_number(p, end);
@@ -159,7 +159,7 @@ static const char *open_level(struct levels *l, const char *p, const char *end, 
 {
     bool object = *p == '{';
 
-    if (l->depth == JSON_DEPTH_MAX)
+    if (l->depth == JTEXT_DEPTH_MAX)
         return NULL;
     p = skip_space(p + 1, end);
     *empty = p < end && *p == (object ? '}' : ']');
@@ -213,19 +213,19 @@ static const char *scan_value(const char *p, const char *end)
 }
 
 // A member called so in the text, quotes and escapes included, is one of those asked for?
-static struct json_value *wanted(const char *key, const char *key_end, const char *const *names,
-                                 size_t count, struct json_value *values)
+static struct jvalue *wanted(const char *key, const char *key_end, const char *const *names,
+                             size_t count, struct jvalue *values)
 {
-    struct json_value raw = {key, (size_t)(key_end - key), JSON_STRING};
+    struct jvalue raw = {key, (size_t)(key_end - key), J_STRING};
 
     for (size_t i = 0; i < count; i++)
-        if (json_is(&raw, names[i]))
+        if (jvalue_is(&raw, names[i]))
             return &values[i];
     return NULL;
 }
 
 static const char *scan_object(const char *p, const char *end, const char *const *names,
-                               size_t count, struct json_value *values)
+                               size_t count, struct jvalue *values)
 {
     p = skip_space(p + 1, end);
     if (p < end && *p == '}')
@@ -236,9 +236,9 @@ static const char *scan_object(const char *p, const char *end, const char *const
         p = at ? scan_value(at, end) : NULL;
         if (!p)
             return NULL;
-        struct json_value *v = wanted(key, key_end, names, count, values);
+        struct jvalue *v = wanted(key, key_end, names, count, values);
         if (v)
-            *v = (struct json_value){at, (size_t)(p - at), type_of(*at)};
+            *v = (struct jvalue){at, (size_t)(p - at), type_of(*at)};
         p = skip_space(p, end);
         if (p == end || (*p != ',' && *p != '}'))
             return NULL;
@@ -247,18 +247,19 @@ static const char *scan_object(const char *p, const char *end, const char *const
     }
 }
 
-int json_scan(const char *text, size_t len, struct json_value *top, const char *const *names,
-              size_t count, struct json_value *values)
+int jtext_scan(const char *text, size_t len, struct jvalue *top, const char *const *names,
+               size_t count, struct jvalue *values)
 {
     const char *end = text + len, *p = skip_space(text, end), *start = p;
 
-    memset(values, 0, count * sizeof *values);
+    for (size_t i = 0; i < count; i++)
+        values[i].type = J_ABSENT;
     if (p == end)
         return -EINVAL;
     p = *p == '{' ? scan_object(p, end, names, count, values) : scan_value(p, end);
     if (!p || skip_space(p, end) != end)
         return -EINVAL;
-    *top = (struct json_value){start, (size_t)(p - start), type_of(*start)};
+    *top = (struct jvalue){start, (size_t)(p - start), type_of(*start)};
     return 0;
 }
 
@@ -299,7 +300,7 @@ static size_t put_utf8(char out[4], uint32_t c)
     return n;
 }
 
-int json_string(const struct json_value *v, char *out, size_t cap)
+int jvalue_string(const struct jvalue *v, char *out, size_t cap)
 {
     static const char from[] = "bfnrt", to[] = "\b\f\n\r\t";
     const char *p = v->at + 1, *end = v->at + v->len - 1;
@@ -328,17 +329,17 @@ int json_string(const struct json_value *v, char *out, size_t cap)
     return (int)len;
 }
 
-bool json_is(const struct json_value *v, const char *text)
+bool jvalue_is(const struct jvalue *v, const char *text)
 {
     size_t len = strlen(text);
-    char plain[JSON_KEY_MAX];
+    char plain[JTEXT_KEY_MAX];
 
-    if (v->type != JSON_STRING)
+    if (v->type != J_STRING)
         return false;
     if (v->len == len + 2 && memcmp(v->at + 1, text, len) == 0)
         return true;
     if (v->len <= len + 2 || !memchr(v->at, '\\', v->len))
         return false;
-    int n = json_string(v, plain, sizeof plain);
+    int n = jvalue_string(v, plain, sizeof plain);
     return n == (int)len && memcmp(plain, text, len) == 0;
 }
