@@ -73,6 +73,30 @@ static void test_base64_refuses(void **state)
         assert_int_equal(base64_decode(out, sizeof(out), bad[i], strlen(bad[i])), -EINVAL);
 }
 
+static void test_base64url(void **state)
+{
+    static const char *const bad[] = {
+        "Z", "Zh", "Zm9", "Zg==", "Zg=", "Zm9vY", "Zm 9", "Zm+_", "Zm9/", "\xff\xff"};
+    uint8_t all[256], back[256];
+    char text[BASE64_LEN(256) + 1];
+
+    for (int i = 0; i < 256; i++)
+        all[i] = (uint8_t)(i * 7);
+    for (size_t n = 0; n <= 256; n++) {
+        size_t len = base64_encode(text, all, n);
+        while (len > 0 && text[len - 1] == '=')
+            len--;
+        for (size_t i = 0; i < len; i++)
+            text[i] = text[i] == '+' ? '-' : text[i] == '/' ? '_' : text[i];
+        assert_int_equal(base64url_decode(back, n, text, len), n);
+        assert_memory_equal(back, all, n);
+        if (n > 0)
+            assert_int_equal(base64url_decode(back, n - 1, text, len), -EINVAL);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_int_equal(base64url_decode(back, sizeof back, bad[i], strlen(bad[i])), -EINVAL);
+}
+
 static void test_text_escape(void **state)
 {
     char buf[64], small[8];
@@ -142,6 +166,19 @@ static void test_utf8(void **state)
     assert_true(utf8_valid("a\0b", 3));
     // The length decides where it ends, not what follows.
     assert_false(utf8_valid("\xc3\xa9", 1));
+    // Wherever it stands in a longer text.
+    for (size_t i = 0; i < 30; i++) {
+        char text[40];
+        memset(text, 'x', sizeof text);
+        memcpy(text + i, "\xc3\xa9", 2);
+        assert_true(utf8_valid(text, sizeof text));
+        text[i + 1] = 'x';
+        assert_false(utf8_valid(text, sizeof text));
+        text[i] = 'x';
+        text[i + 1] = '\x80';
+        assert_false(utf8_valid(text, sizeof text));
+        assert_true(utf8_valid(text, i));
+    }
 }
 
 int main(void)
@@ -150,6 +187,7 @@ int main(void)
         cmocka_unit_test(test_hex),
         cmocka_unit_test(test_base64_vectors),
         cmocka_unit_test(test_base64_refuses),
+        cmocka_unit_test(test_base64url),
         cmocka_unit_test(test_text_escape),
         cmocka_unit_test(test_text_escape_stays_inside),
         cmocka_unit_test(test_utf8),
