@@ -175,38 +175,46 @@ uint64_t link_dropped(int fd)
 
 // --- datagrams out ---
 
-static bool send_offloaded(int fd, const uint8_t *data, size_t len, unsigned n)
+static bool send_offloaded(int fd, struct msghdr *msg, const uint8_t *data, size_t len, unsigned n)
 {
     union {
         struct cmsghdr align;
         uint8_t space[CMSG_SPACE(sizeof(uint16_t))];
     } control = {0};
     struct iovec iov = {.iov_base = (void *)(uintptr_t)data, .iov_len = len * n};
-    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
     uint16_t segment = (uint16_t)len;
-    msg.msg_control = control.space;
-    msg.msg_controllen = sizeof(control.space);
-    struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+    msg->msg_iov = &iov;
+    msg->msg_iovlen = 1;
+    msg->msg_control = control.space;
+    msg->msg_controllen = sizeof(control.space);
+    struct cmsghdr *c = CMSG_FIRSTHDR(msg);
     c->cmsg_level = SOL_UDP;
     c->cmsg_type = UDP_SEGMENT;
     c->cmsg_len = CMSG_LEN(sizeof(segment));
     memcpy(CMSG_DATA(c), &segment, sizeof(segment));
-    return sendmsg(fd, &msg, MSG_DONTWAIT) >= 0;
+    return sendmsg(fd, msg, MSG_DONTWAIT) >= 0;
 }
 
-unsigned link_send_udp(int fd, const uint8_t *data, size_t len, unsigned n, bool offload)
+unsigned link_send_udp(int fd, const struct addr *to, const uint8_t *data, size_t len, unsigned n,
+                       bool offload)
 {
     struct mmsghdr msgs[BENCH_MAX_BURST];
     struct iovec iov[BENCH_MAX_BURST];
+    struct sockaddr_storage ss;
+    struct msghdr head = {0};
     int sent;
 
+    if (to) {
+        head.msg_namelen = addr_to_sockaddr(to, &ss);
+        head.msg_name = &ss;
+    }
     if (n == 1)
-        return send(fd, data, len, MSG_DONTWAIT) >= 0;
+        return sendto(fd, data, len, MSG_DONTWAIT, head.msg_name, head.msg_namelen) >= 0;
     if (offload)
-        return send_offloaded(fd, data, len, n) ? n : 0;
-    memset(msgs, 0, n * sizeof(msgs[0]));
+        return send_offloaded(fd, &head, data, len, n) ? n : 0;
     for (unsigned i = 0; i < n; i++) {
         iov[i] = (struct iovec){.iov_base = (void *)(uintptr_t)(data + i * len), .iov_len = len};
+        msgs[i] = (struct mmsghdr){.msg_hdr = head};
         msgs[i].msg_hdr.msg_iov = &iov[i];
         msgs[i].msg_hdr.msg_iovlen = 1;
     }
@@ -234,7 +242,7 @@ unsigned link_send(struct link *l, const uint8_t *data, size_t len, unsigned n, 
     else if (l->tls)
         sent = send_dtls(l, data, len, n);
     else
-        sent = link_send_udp(l->fd, data, len, n, offload);
+        sent = link_send_udp(l->fd, NULL, data, len, n, offload);
     if (l->locked)
         pthread_mutex_unlock(&l->lock);
     return sent;

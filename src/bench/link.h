@@ -56,8 +56,9 @@ void link_close(struct link *l);
 // Sends n packets of len bytes each that lie one behind the other. Returns how many were taken; a
 // stream takes none while it is full. offload: as one UDP_SEGMENT send.
 unsigned link_send(struct link *l, const uint8_t *data, size_t len, unsigned n, bool offload);
-// The same for a connected UDP socket.
-unsigned link_send_udp(int fd, const uint8_t *data, size_t len, unsigned n, bool offload);
+// The same for a UDP socket; `to` is NULL for a connected one.
+unsigned link_send_udp(int fd, const struct addr *to, const uint8_t *data, size_t len, unsigned n,
+                       bool offload);
 
 // Reads what is there, up to a bound so that others get their turn, and hands it to take. 0, 1 when
 // there may be more, or a negative errno when the connection is gone.

@@ -13,7 +13,6 @@
 #define RETRY_NS 250000000
 #define MAX_TRIES 12
 #define MAX_CHALLENGES 3
-#define MAX_MOVES 8
 #define KEEP_FIRST_S 100 // a permission lives 300 s (RFC 8656 9): each is renewed between these
 #define KEEP_LAST_S 220
 
@@ -183,7 +182,9 @@ static int use_relayed(struct session_env *env, struct bench_client *c, const st
                   "use --i-own-this-server if all that is yours");
         return -EPERM;
     }
-    if (c->peer_fd >= 0 && connect(c->peer_fd, (struct sockaddr *)&ss, len) < 0) {
+    c->relayed = *relayed;
+    if (c->peer_fd >= 0 && !c->peer_shared &&
+        connect(c->peer_fd, (struct sockaddr *)&ss, len) < 0) {
         fail_step(env, c, -errno, NULL);
         return -EIO;
     }

@@ -26,8 +26,11 @@ enum session_step {
 struct bench_client {
     struct link link;
     enum session_step step;
-    bool live;   // traffic may use it; read by the senders
-    int peer_fd; // connected to the relayed address once that is known; -1: the peer is shared
+    bool live;           // traffic may use it; read by the senders
+    int peer_fd;         // -1: a hold's, which has one for all
+    bool peer_owned;     // this client opened it,
+    bool peer_shared;    // and others use it too; else it is connected to the relayed address
+    struct addr relayed; // once it is known
     uint32_t index;
     uint32_t lane;  // whose thread reads it
     unsigned tries; // of the request under way

@@ -16,23 +16,39 @@
 #define EVENTS 64
 #define PER_ADDRESS 8192 // clients on one loopback address, of its 28,000 ports
 #define MAX_MOVES 8
+#define FILES_BESIDE 64 // those that are not sockets of clients and peers
 
-static int raise_file_limit(size_t wanted)
+// As many open files as wanted, or as this process may have. Returns how many there can be.
+static size_t raise_file_limit(size_t wanted)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-        return bench_fail("RLIMIT_NOFILE: %s", strerror(errno));
+        return 0;
     if (limit.rlim_cur >= wanted)
-        return 0;
-    size_t hard = limit.rlim_max;
-    limit.rlim_cur = hard >= wanted ? hard : wanted;
-    if (hard < wanted)
-        limit.rlim_max = wanted; // needs CAP_SYS_RESOURCE
-    if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
-        return 0;
-    return bench_fail("%zu open files are needed and %zu are allowed: raise the hard limit (ulimit "
-                      "-Hn, LimitNOFILE=) or ask for fewer --clients",
-                      wanted, hard);
+        return wanted;
+    struct rlimit more = limit;
+    more.rlim_cur = wanted;
+    if (more.rlim_max < wanted)
+        more.rlim_max = wanted; // needs CAP_SYS_RESOURCE
+    if (setrlimit(RLIMIT_NOFILE, &more) == 0)
+        return wanted;
+    limit.rlim_cur = limit.rlim_max;
+    return setrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_max : 0;
+}
+
+// How many peers there are: a multiple of the lanes, so that those who share one share a lane too.
+static int choose_peers(struct set *s, bool own_peers)
+{
+    size_t least = s->n + FILES_BESIDE + (own_peers ? s->lanes : 1);
+    size_t files = raise_file_limit(s->n * (own_peers ? 2 : 1) + FILES_BESIDE + 1);
+    size_t room = files > s->n + FILES_BESIDE ? files - s->n - FILES_BESIDE : 0;
+
+    if (files < least)
+        return bench_fail("%zu open files are needed and %zu are allowed: raise the hard limit "
+                          "(ulimit -Hn, LimitNOFILE=) or ask for fewer --clients",
+                          least, files);
+    s->peers = room >= s->n ? s->n : room / s->lanes * s->lanes;
+    return 0;
 }
 
 // From where a client sends: what the user says, else this host's address towards the server.
@@ -92,19 +108,28 @@ int set_reopen(struct set *s, struct bench_client *c)
 
 static int open_peer(struct set *s, struct bench_client *c)
 {
+    struct bench_client *owner = &s->clients[c->index % s->peers];
     struct addr local = peer_of(s, c->index);
-    c->peer_fd = link_open_udp(&local, s->env.options->offload, &c->peer);
-    if (c->peer_fd < 0) {
-        session_fail(&s->env, c, "peer socket", c->peer_fd, NULL);
-        c->peer_fd = -1;
+
+    c->peer_shared = s->peers < s->n;
+    if (owner != c) {
+        c->peer_fd = owner->peer_fd;
+        c->peer = owner->peer;
+        return 0;
+    }
+    int fd = link_open_udp(&local, s->env.options->offload, &c->peer);
+    if (fd < 0) {
+        session_fail(&s->env, c, "peer socket", fd, NULL);
         return -1;
     }
-    return watch(s, c->peer_fd, c, SIDE_PEER);
+    c->peer_fd = fd;
+    c->peer_owned = true;
+    return watch(s, fd, c, SIDE_PEER);
 }
 
-static int open_lanes(struct set *s, size_t files)
+static int open_lanes(struct set *s, bool own_peers)
 {
-    int rc = raise_file_limit(files);
+    int rc = choose_peers(s, own_peers);
     for (unsigned i = 0; i < s->lanes && rc == 0; i++) {
         s->epoll_fd[i] = epoll_create1(EPOLL_CLOEXEC);
         if (s->epoll_fd[i] < 0)
@@ -152,7 +177,7 @@ int set_open(struct set *s, const struct bench_options *o, const struct bench_ta
         c->index = i;
         c->lane = i % s->lanes;
     }
-    int rc = open_lanes(s, n * (own_peers ? 2 : 1) + 64);
+    int rc = open_lanes(s, own_peers);
     return rc ? rc : open_clients(s, own_peers);
 }
 
@@ -160,7 +185,7 @@ void set_close(struct set *s)
 {
     for (size_t i = 0; i < s->n; i++) {
         link_destroy(&s->clients[i].link);
-        if (s->clients[i].peer_fd >= 0)
+        if (s->clients[i].peer_owned)
             close(s->clients[i].peer_fd);
     }
     for (unsigned i = 0; i < s->lanes; i++) {

@@ -11,7 +11,7 @@ enum { SIDE_CLIENT, SIDE_PEER };
 
 struct set {
     struct session_env env;
-    size_t n;
+    size_t n, peers; // peers: sockets; fewer than clients where this host allows no more files
     struct bench_client *clients;
     unsigned lanes;
     int epoll_fd[BENCH_THREADS]; // data.u64: index of the client * 2 + SIDE_
@@ -23,8 +23,9 @@ struct set {
     pthread_mutex_t lock; // of env and the sessions, while traffic runs
 };
 
-// Opens n clients, each with a peer of its own or all with one, in o->threads lanes. 0, or a BENCH_
-// exit status, reported. Call set_close in either case, on a set that was zeroed.
+// Opens n clients in o->threads lanes, each with a peer of its own, or all with one. Where the
+// limit of open files is in the way, a few clients share each peer. 0, or a BENCH_ exit status,
+// reported. Call set_close in either case, on a set that was zeroed.
 int set_open(struct set *s, const struct bench_options *o, const struct bench_target *t, size_t n,
              bool own_peers);
 void set_close(struct set *s);

@@ -57,7 +57,8 @@ static uint64_t count_unread(const struct set *set)
 {
     uint64_t n = 0;
     for (size_t i = 0; i < set->n; i++) {
-        n += link_dropped(set->clients[i].peer_fd);
+        if (set->clients[i].peer_owned)
+            n += link_dropped(set->clients[i].peer_fd);
         if (!transport_is_stream(set->env.target->transport))
             n += link_dropped(set->clients[i].link.fd);
     }

@@ -57,6 +57,22 @@ static void keep_control(struct lane *lane, const uint8_t *data, size_t len)
     lane->control_len = len;
 }
 
+// The flow that a packet at a peer should be of: that of the one client of this peer, or of the one
+// that it says it is from, if that shares the peer.
+static uint32_t peer_flow(const struct traffic *t, const struct bench_client *owner,
+                          const struct stamp *stamp)
+{
+    uint32_t index = stamp->flow / 2;
+    if (owner->peer_shared && index < t->set->n && t->set->clients[index].peer_fd == owner->peer_fd)
+        return index * 2 + FLOW_UP;
+    return owner->index * 2 + FLOW_UP;
+}
+
+static void bounce(const struct bench_client *c, const uint8_t *data, size_t len)
+{
+    link_send_udp(c->peer_fd, c->peer_shared ? &c->relayed : NULL, data, len, 1, false);
+}
+
 static void take_packet(void *arg, const uint8_t *data, size_t len, int64_t arrived_ns)
 {
     const struct taking *taking = arg;
@@ -74,10 +90,13 @@ static void take_packet(void *arg, const uint8_t *data, size_t len, int64_t arri
         return;
     }
     // Upstream arrives at the peer, downstream and what is echoed at the client.
+    bool ours = kind > 0 && frame_stamp(payload, payload_len, &stamp);
+    if (ours && taking->side == SIDE_PEER)
+        flow = peer_flow(t, taking->client, &stamp);
     if (taking->side == SIDE_CLIENT && !t->echo)
         flow += FLOW_DOWN;
-    if (kind < 0 || !frame_stamp(payload, payload_len, &stamp) || stamp.flow != flow ||
-        stamp.run != t->run || payload_len != payload_of(lane, flow)) {
+    if (!ours || stamp.flow != flow || stamp.run != t->run ||
+        payload_len != payload_of(lane, flow)) {
         // The forwarder's answer to a repeated question is no packet of a flow.
         if (!(t->options->floor && len > 6 && memcmp(data, "floor ", 6) == 0))
             count_add(&lane->wrong, 1);
@@ -85,7 +104,7 @@ static void take_packet(void *arg, const uint8_t *data, size_t len, int64_t arri
     }
     lane->last_arrival = arrived_ns;
     if (t->echo && taking->side == SIDE_PEER)
-        link_send_udp(taking->client->peer_fd, data, len, 1, false);
+        bounce(&t->set->clients[flow / 2], data, len);
     else
         judge(lane, &stamp, arrived_ns);
 }

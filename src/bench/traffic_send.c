@@ -35,7 +35,8 @@ static void send_burst(struct lane *lane, struct pace *p, uint32_t slot)
     if (flow % 2 == FLOW_UP)
         done = link_send(&c->link, lane->send_buf, len, p->burst, t->options->offload);
     else
-        done = link_send_udp(c->peer_fd, lane->send_buf, len, p->burst, t->options->offload);
+        done = link_send_udp(c->peer_fd, c->peer_shared ? &c->relayed : NULL, lane->send_buf, len,
+                             p->burst, t->options->offload);
     t->next_seq[flow] += done;
     if (!slot)
         return;
