@@ -20,11 +20,23 @@
 enum hash { HASH_SHA1, HASH_SHA256, HASH_COUNT };
 static const size_t hash_len[HASH_COUNT] = {SHA1_LEN, SHA256_LEN};
 
+// Contexts of one hash that a thread keeps; a power of two.
+#define KEYED 8
+#define KEY_MAX 32 // of the keys that are remembered: those of users, and of nonces
+
+// An HMAC context and the key that it was set up for last.
+struct keyed {
+    EVP_MAC_CTX *mac;
+    size_t key_len; // 0: none
+    uint8_t key[KEY_MAX];
+};
+
 // Looking an algorithm up by name takes OpenSSL 3 locks and is dearer than the HMAC of a small
-// message, so it is done once in a process; each thread then keeps contexts of its own and only
-// changes their key.
+// message, so it is done once in a process; each thread then keeps contexts of its own. Setting up
+// a key is the larger part of what is left, and the next message often has the same: the answer to
+// a request, the next request of its client, every nonce. So there are a few of them.
 struct contexts {
-    EVP_MAC_CTX *hmac[HASH_COUNT];
+    struct keyed hmac[HASH_COUNT][KEYED];
     EVP_MD_CTX *digest;
 };
 
@@ -39,8 +51,10 @@ static void contexts_free(void *arg)
 {
     struct contexts *ctx = arg;
     for (int i = 0; i < HASH_COUNT; i++)
-        EVP_MAC_CTX_free(ctx->hmac[i]);
+        for (int j = 0; j < KEYED; j++)
+            EVP_MAC_CTX_free(ctx->hmac[i][j].mac);
     EVP_MD_CTX_free(ctx->digest);
+    OPENSSL_cleanse(ctx, sizeof(*ctx));
     free(ctx);
     contexts = NULL;
 }
@@ -84,11 +98,8 @@ static struct contexts *contexts_get(void)
     struct contexts *ctx = calloc(1, sizeof(*ctx));
     if (!ctx)
         return NULL;
-    ctx->hmac[HASH_SHA1] = EVP_MAC_CTX_dup(hmac_proto[HASH_SHA1]);
-    ctx->hmac[HASH_SHA256] = EVP_MAC_CTX_dup(hmac_proto[HASH_SHA256]);
     ctx->digest = EVP_MD_CTX_new();
-    if (!ctx->hmac[HASH_SHA1] || !ctx->hmac[HASH_SHA256] || !ctx->digest ||
-        pthread_setspecific(contexts_key, ctx) != 0) {
+    if (!ctx->digest || pthread_setspecific(contexts_key, ctx) != 0) {
         contexts_free(ctx);
         return NULL;
     }
@@ -101,6 +112,29 @@ struct slice {
     size_t len;
 };
 
+// A context with that key, ready for a message; NULL: no memory. The keys of users and of nonces
+// are digests or random, so that one byte spreads them.
+static EVP_MAC_CTX *hmac_begin(struct contexts *ctx, enum hash hash, const void *key,
+                               size_t key_len)
+{
+    struct keyed *k = &ctx->hmac[hash][key_len ? *(const uint8_t *)key % KEYED : 0];
+
+    if (!k->mac)
+        k->mac = EVP_MAC_CTX_dup(hmac_proto[hash]);
+    if (!k->mac)
+        return NULL;
+    if (key_len > 0 && key_len == k->key_len && CRYPTO_memcmp(key, k->key, key_len) == 0)
+        return EVP_MAC_init(k->mac, NULL, 0, NULL) ? k->mac : NULL; // NULL: the key that it has
+    k->key_len = 0;
+    if (!EVP_MAC_init(k->mac, key_len ? key : "", key_len, NULL))
+        return NULL;
+    if (key_len > 0 && key_len <= sizeof(k->key)) {
+        memcpy(k->key, key, key_len);
+        k->key_len = key_len;
+    }
+    return k->mac;
+}
+
 // HMAC over several pieces. 0 or -ENOMEM.
 static int hmac(uint8_t *out, enum hash hash, const void *key, size_t key_len,
                 const struct slice *pieces, size_t n)
@@ -110,9 +144,8 @@ static int hmac(uint8_t *out, enum hash hash, const void *key, size_t key_len,
 
     if (!ctx)
         return -ENOMEM;
-    EVP_MAC_CTX *mac = ctx->hmac[hash];
-    // NULL would mean the key of the call before.
-    if (!EVP_MAC_init(mac, key_len ? key : "", key_len, NULL))
+    EVP_MAC_CTX *mac = hmac_begin(ctx, hash, key, key_len);
+    if (!mac)
         return -ENOMEM;
     for (size_t i = 0; i < n; i++) {
         if (!EVP_MAC_update(mac, pieces[i].data, pieces[i].len))

@@ -75,6 +75,8 @@ static bool note_attr(struct stun_msg *msg, const struct stun_attr *attr, size_t
         *slot = (uint16_t)offset;
         if (!protected_)
             msg->attrs_end = offset;
+    } else {
+        msg->types |= stun_type_bit(attr->type);
     }
     return true;
 }
@@ -124,6 +126,8 @@ bool stun_next(const struct stun_msg *msg, size_t *pos, struct stun_attr *out)
 bool stun_find(const struct stun_msg *msg, uint16_t type, struct stun_attr *out)
 {
     size_t pos = 0;
+    if (!(msg->types & stun_type_bit(type)))
+        return false;
     while (stun_next(msg, &pos, out)) {
         if (out->type == type)
             return true;

@@ -51,7 +51,14 @@ struct stun_msg {
     size_t attrs_end;        // ordinary attributes lie in [20, attrs_end): what follows an integrity attribute is
                              // ignored (RFC 8489 14.5, 14.6), but for MESSAGE-INTEGRITY-SHA256 behind
                              // MESSAGE-INTEGRITY, and FINGERPRINT
+    uint64_t types;          // of ordinary attributes, a bit each (stun_type_bit): most that are looked for are not there
 };
+
+// Some types share a bit, which costs a walk.
+static inline uint64_t stun_type_bit(uint16_t type)
+{
+    return UINT64_C(1) << ((type ^ type >> 10) & 63);
+}
 
 struct stun_attr {
     uint16_t type;

@@ -55,6 +55,7 @@ void turn_server_free(struct turn_server *s)
 void turn_server_configure(struct turn_server *s, const struct turn_config *cfg)
 {
     s->cfg = cfg;
+    s->begun.data = NULL; // it was judged by the old one
     for (size_t i = 0; i < s->bucket_count; i++)
         for (struct turn_allocation *a = s->bucket[i]; a; a = a->next)
             limit_update(s, a);

@@ -126,6 +126,7 @@ struct second_time {
     const struct auth_grant *grant;
     enum store_status status;
     const struct auth_record *record;
+    bool begun; // the first of the two steps of authentication need not be repeated
 };
 
 // What a token has left behind for a request: on its 5-tuple or, for a ConnectionBind, which comes
@@ -162,28 +163,49 @@ static bool is_to_be_judged_elsewhere(struct turn_request *r, const struct secon
     return true;
 }
 
+// The request waits for the answer of a store.
+static void begun_note(struct turn_request *r)
+{
+    struct begun *b = &r->server->begun;
+    b->data = r->in->data;
+    b->tuple = *r->in->tuple;
+    b->unix_time = r->in->unix_time;
+    b->msg = r->msg;
+    r->out->query = b->req.query;
+}
+
+// Whether it is what the server has seen last, and when: one that had to wait was copied, and time
+// has passed.
+static bool begun_is(const struct begun *b, const struct turn_input *in)
+{
+    return b->data && b->data == in->data && b->msg.len == in->len &&
+           b->unix_time == in->unix_time && memcmp(&b->tuple, in->tuple, sizeof(b->tuple)) == 0;
+}
+
 static enum auth_step authenticate(struct turn_request *r, const struct second_time *known,
                                    struct auth_reject *reject)
 {
     const struct auth_config *cfg = r->server->cfg->auth;
     const struct turn_input *in = r->in;
-    struct auth_request req;
+    struct auth_request *req = &r->server->begun.req;
 
     if (known && known->grant && !known->grant->unproven) {
         r->grant = *known->grant;
         r->authenticated = true;
         return AUTH_OK;
     }
-    enum auth_step step =
-        auth_begin(cfg, &r->msg, &in->tuple->client, in->unix_time, session_of(r), &req, reject);
+    enum auth_step step = AUTH_LOOKUP;
+    if (!known || !known->begun)
+        step =
+            auth_begin(cfg, &r->msg, &in->tuple->client, in->unix_time, session_of(r), req, reject);
 
     if (step != AUTH_LOOKUP && step != AUTH_CHECK)
         return step;
     if (step == AUTH_LOOKUP && !known) {
-        r->out->query = req.query;
+        begun_note(r);
         return AUTH_LOOKUP;
     }
-    step = auth_finish(cfg, &r->msg, &req, known ? known->status : STORE_NOT_FOUND,
+    step = auth_finish(cfg, &r->msg, req, known ? known->status : STORE_NOT_FOUND,
                        known ? known->record : NULL, in->unix_time, &r->grant, reject);
     r->authenticated = step == AUTH_OK;
     return step;
@@ -254,11 +276,16 @@ static enum turn_action process(struct turn_server *s, const struct turn_input *
                                 const struct second_time *known, struct turn_output *out)
 {
     struct turn_request r = {.server = s, .in = in, .out = out, .granted = known && known->grant};
-    enum stun_parse parse = stun_parse(&r.msg, in->data, in->len);
+    enum stun_parse parse = STUN_PARSE_OK;
 
     out->reply_len = 0;
     out->allocation = NULL;
     out->connection = NULL;
+    s->begun.data = NULL;
+    if (known && known->begun)
+        r.msg = s->begun.msg;
+    else
+        parse = stun_parse(&r.msg, in->data, in->len);
     if (parse == STUN_PARSE_NOT_STUN)
         return TURN_DROP;
     if (parse == STUN_PARSE_MALFORMED) {
@@ -286,7 +313,7 @@ enum turn_action turn_server_resume(struct turn_server *s, const struct turn_inp
                                     enum store_status status, const struct auth_record *rec,
                                     struct turn_output *out)
 {
-    struct second_time known = {.status = status, .record = rec};
+    struct second_time known = {.status = status, .record = rec, .begun = begun_is(&s->begun, in)};
     return process(s, in, &known, out);
 }
 

@@ -66,6 +66,16 @@ struct mobility_table {
     size_t sweep_at; // bucket of by_session
 };
 
+// What is known of a request whose user is being looked up: most stores answer at once, and then
+// nothing is checked twice. Good until the next message.
+struct begun {
+    const uint8_t *data; // NULL: none
+    struct turn_tuple tuple;
+    int64_t unix_time;
+    struct stun_msg msg;
+    struct auth_request req;
+};
+
 struct turn_server {
     struct turn_ops ops;
     void *arg;
@@ -84,6 +94,7 @@ struct turn_server {
     unsigned next_tombstone;
     struct connection_table connections;
     struct mobility_table mobile;
+    struct begun begun;
     uint8_t ticket_key[TICKET_KEY_LEN];
 };
 

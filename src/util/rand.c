@@ -4,8 +4,19 @@
 #include <assert.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include <openssl/crypto.h>
 #include <openssl/rand.h>
+
+// Random bytes in stock: the generator's overhead (its locks, a system call to see whether the
+// process has forked) is many times the price of the few bytes that a port takes.
+#define STOCK 512
+
+static _Thread_local struct {
+    uint8_t bytes[STOCK];
+    size_t left;
+} stock;
 
 void rand_bytes(void *buf, size_t len)
 {
@@ -19,6 +30,19 @@ void rand_bytes(void *buf, size_t len)
     }
 }
 
+// A few bytes out of the stock, where no trace of them stays.
+static void take(void *out, size_t len)
+{
+    if (stock.left < len) {
+        rand_bytes(stock.bytes, sizeof(stock.bytes));
+        stock.left = sizeof(stock.bytes);
+    }
+    uint8_t *p = stock.bytes + stock.left - len;
+    memcpy(out, p, len);
+    OPENSSL_cleanse(p, len);
+    stock.left -= len;
+}
+
 // Lemire, "Fast random integer generation in an interval": the high half of a product is uniform
 // once the few low halves that would favour some results are thrown away.
 uint32_t rand_uniform(uint32_t bound)
@@ -28,7 +52,7 @@ uint32_t rand_uniform(uint32_t bound)
 
     assert(bound > 0);
     do {
-        rand_bytes(&x, sizeof(x));
+        take(&x, sizeof(x));
         product = (uint64_t)x * bound;
     } while ((uint32_t)product < -bound % bound);
     return (uint32_t)(product >> 32);

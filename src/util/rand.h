@@ -10,7 +10,8 @@
 // goes on with predictable nonces and ports is worse than none.
 void rand_bytes(void *buf, size_t len);
 
-// Uniform in [0, bound), bound > 0, without modulo bias.
+// Uniform in [0, bound), bound > 0, without modulo bias. From a stock that each thread keeps: not for a process that
+// forks and goes on in both halves.
 uint32_t rand_uniform(uint32_t bound);
 
 #endif

@@ -428,6 +428,72 @@ static void quotas(void **state)
 }
 
 // T11: whatever goes wrong, the quota and the ports come back.
+// What a store answers at once is not checked again from the start; what it answers later is, and
+// so is whatever is not quite the request that was asked about.
+static enum turn_action ask(struct fixture *f, struct turn_input *in, struct auth_record *rec)
+{
+    begin(f);
+    request_end(f);
+    *in = (struct turn_input){.tuple = &f->tuple,
+                              .data = f->request,
+                              .len = f->request_len,
+                              .now_ms = f->now_ms,
+                              .unix_time = f->unix_time,
+                              .link = f};
+    enum turn_action action = turn_server_input(f->server, in, &f->out);
+    *rec = (struct auth_record){.key_count = 1, .user_len = f->out.query.id_len};
+    memcpy(rec->user, f->out.query.id, rec->user_len);
+    stun_key_md5(rec->keys[0].md5, rec->user, rec->user_len, REALM, "secret", 6);
+    rec->keys[0].has_md5 = true;
+    return action;
+}
+
+static int answered(struct fixture *f, const struct turn_input *in, const struct auth_record *rec)
+{
+    const char *reason;
+    size_t len;
+    int code = 0;
+    struct stun_msg msg;
+
+    assert_int_equal(turn_server_resume(f->server, in, STORE_FOUND, rec, &f->out), TURN_REPLY);
+    assert_int_equal(stun_parse(&msg, f->out.reply, f->out.reply_len), STUN_PARSE_OK);
+    stun_get_error(&msg, &code, &reason, &len);
+    return code;
+}
+
+static void late_answer(void **state)
+{
+    struct fixture *f = *state;
+    struct turn_input in;
+    struct auth_record rec;
+    uint8_t copy[512];
+
+    // The nonce has expired by now.
+    assert_int_equal(ask(f, &in, &rec), TURN_LOOKUP);
+    in.unix_time += f->auth.nonce_lifetime + 1;
+    assert_int_equal(answered(f, &in, &rec), 438);
+    // Not the address that the nonce is for.
+    struct turn_tuple other = f->tuple;
+    other.client.ip[3] ^= 1;
+    assert_int_equal(ask(f, &in, &rec), TURN_LOOKUP);
+    in.tuple = &other;
+    assert_int_equal(answered(f, &in, &rec), 438);
+    // Another message has been there in the meantime, and the bytes are not those any more.
+    assert_int_equal(ask(f, &in, &rec), TURN_LOOKUP);
+    memcpy(copy, f->request, f->request_len);
+    in.data = copy;
+    request_begin(f, STUN_REQUEST, STUN_BINDING);
+    assert_int_equal(fixture_send(f), 0);
+    copy[in.len - 1] ^= 1;
+    assert_int_equal(answered(f, &in, &rec), 401);
+    assert_int_equal(f->open, 0);
+    // The same bytes, elsewhere and later.
+    copy[in.len - 1] ^= 1;
+    in.unix_time++;
+    assert_int_equal(answered(f, &in, &rec), 0);
+    assert_int_equal(f->open, 1);
+}
+
 static void nothing_is_left_of_a_failure(void **state)
 {
     struct fixture *f = *state;
@@ -464,6 +530,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(retransmission, setup, teardown),
         cmocka_unit_test_setup_teardown(alternate_server, setup, teardown),
         cmocka_unit_test_setup_teardown(quotas, setup, teardown),
+        cmocka_unit_test_setup_teardown(late_answer, setup, teardown),
         cmocka_unit_test_setup_teardown(nothing_is_left_of_a_failure, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

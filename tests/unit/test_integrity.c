@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <openssl/hmac.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -292,6 +293,23 @@ static void test_truncated_sha256(void **state)
     }
 }
 
+// More keys than a thread keeps contexts for, of lengths that are remembered and not, in turns.
+static void test_many_keys(void **state)
+{
+    uint8_t mac[32], want[32], key[40], text[] = "message";
+    for (unsigned i = 0; i < 2000; i++) {
+        unsigned len = i % 7 ? 16 + i % 25 : 0;
+        memset(key, (int)(i / 3 % 23), sizeof(key));
+        text[0] = (uint8_t)i;
+        assert_int_equal(hmac_sha1(mac, key, len, text, sizeof(text)), 0);
+        HMAC(EVP_sha1(), key, (int)len, text, sizeof(text), want, NULL);
+        assert_memory_equal(mac, want, 20);
+        assert_int_equal(hmac_sha256(mac, key, len, text, sizeof(text)), 0);
+        HMAC(EVP_sha256(), key, (int)len, text, sizeof(text), want, NULL);
+        assert_memory_equal(mac, want, 32);
+    }
+}
+
 static void *check_many(void *arg)
 {
     uint8_t buf[128];
@@ -338,6 +356,7 @@ int main(void)
         cmocka_unit_test(test_every_bit_counts),
         cmocka_unit_test(test_both),
         cmocka_unit_test(test_truncated_sha256),
+        cmocka_unit_test(test_many_keys),
         cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
