@@ -160,41 +160,72 @@ struct want {
     bool even, tcp;
 };
 
-// Opens `out` (and `next` on the port after it) on one address.
+// Takes a port, and the one after it for a pair, out of their bags; 0 when there is none.
+static uint16_t take_port(struct ports *p, struct address *a, bool even, bool pair)
+{
+    pthread_mutex_lock(&p->lock);
+    uint16_t port = draw(p, a, even, pair);
+    if (port)
+        bag_take(p, a, port);
+    if (port && pair)
+        bag_take(p, a, port + 1);
+    pthread_mutex_unlock(&p->lock);
+    return port;
+}
+
+static void give_back(struct ports *p, struct address *a, const uint16_t *ports, unsigned count,
+                      bool pair)
+{
+    pthread_mutex_lock(&p->lock);
+    while (count) {
+        uint16_t port = ports[--count];
+        bag_put(p, a, port);
+        if (pair)
+            bag_put(p, a, port + 1);
+    }
+    pthread_mutex_unlock(&p->lock);
+}
+
+static int open_both(const struct addr *first, bool tcp, struct udp_socket *out,
+                     struct udp_socket *next)
+{
+    struct addr second = *first;
+    int err = open_port(first, tcp, out);
+    if (err || !next)
+        return err;
+    second.port++;
+    err = udp_open(next, &second, UDP_ICMP_ERRORS);
+    if (err) {
+        close(out->fd);
+        out->fd = -1;
+    }
+    return err;
+}
+
+// Opens `out` (and `next` on the port after it) on one address. The lock is not held while the
+// kernel is at work: it takes many times longer than the bags do.
 static int open_on(struct ports *p, struct address *a, const struct want *want,
                    struct udp_socket *out, struct udp_socket *next)
 {
     int err = -EADDRNOTAVAIL;
     uint16_t
-        busy[TRIES]; // taken out of the bag while we look for another, so that none is tried twice
+        busy[TRIES]; // kept out of the bags while we look for another, so that none is tried twice
     unsigned busy_count = 0;
     while (busy_count < TRIES) {
-        uint16_t port = draw(p, a, want->even, next != NULL);
-        if (!port)
-            break;
         struct addr local = a->addr;
-        local.port = port;
-        bag_take(p, a, port);
-        err = open_port(&local, want->tcp, out);
-        if (!err && next) {
-            local.port++;
-            err = udp_open(next, &local, UDP_ICMP_ERRORS);
-            if (err) {
-                close(out->fd);
-                out->fd = -1;
-            } else {
-                bag_take(p, a, local.port);
-            }
-        }
+        local.port = take_port(p, a, want->even, next != NULL);
+        if (!local.port)
+            break;
+        err = open_both(&local, want->tcp, out, next);
         if (!err)
             break;
-        busy[busy_count++] = port;
+        busy[busy_count++] = local.port;
         if (err != -EADDRINUSE && err != -EACCES)
             break;
         err = -EADDRNOTAVAIL;
     }
-    while (busy_count)
-        bag_put(p, a, busy[--busy_count]);
+    if (busy_count)
+        give_back(p, a, busy, busy_count, next != NULL);
     return err;
 }
 
@@ -202,7 +233,7 @@ static int open_any(struct ports *p, const struct want *want, struct udp_socket 
                     struct udp_socket *next)
 {
     int err = -EAFNOSUPPORT;
-    uint32_t start = p->address_count ? rand_uniform((uint32_t)p->address_count) : 0;
+    uint32_t start = p->address_count > 1 ? rand_uniform((uint32_t)p->address_count) : 0;
     for (size_t i = 0; i < p->address_count; i++) {
         struct address *a = &p->addresses[(start + i) % p->address_count];
         if (a->addr.family != want->family)
@@ -217,19 +248,14 @@ static int open_any(struct ports *p, const struct want *want, struct udp_socket 
 int ports_open(struct ports *p, uint8_t family, bool even, struct udp_socket *out)
 {
     const struct want want = {.family = family, .even = even};
-    pthread_mutex_lock(&p->lock);
-    int err = open_any(p, &want, out, NULL);
-    pthread_mutex_unlock(&p->lock);
-    return err;
+    return open_any(p, &want, out, NULL);
 }
 
 int ports_open_tcp(struct ports *p, uint8_t family, int *fd, struct addr *local)
 {
     const struct want want = {.family = family, .tcp = true};
     struct udp_socket s;
-    pthread_mutex_lock(&p->lock);
     int err = open_any(p, &want, &s, NULL);
-    pthread_mutex_unlock(&p->lock);
     if (!err) {
         *fd = s.fd;
         *local = s.local;
@@ -246,6 +272,29 @@ static bool may_reserve(const struct ports *p, const void *user, size_t user_len
     return p->reservation_count < RESERVATIONS_MAX && held < RESERVATIONS_OF_USER;
 }
 
+static bool may_reserve_now(struct ports *p, const void *user, size_t user_len)
+{
+    pthread_mutex_lock(&p->lock);
+    bool may = may_reserve(p, user, user_len);
+    pthread_mutex_unlock(&p->lock);
+    return may;
+}
+
+// Holds r, or does not: -EADDRNOTAVAIL.
+static int hold(struct ports *p, struct reservation *r)
+{
+    int err = -EADDRNOTAVAIL;
+    pthread_mutex_lock(&p->lock);
+    if (may_reserve(p, r->user, r->user_len)) {
+        r->next = p->reservations;
+        p->reservations = r;
+        p->reservation_count++;
+        err = 0;
+    }
+    pthread_mutex_unlock(&p->lock);
+    return err;
+}
+
 int ports_open_pair(struct ports *p, uint8_t family, const void *user, size_t user_len,
                     int64_t now_ms, struct udp_socket *out, uint8_t token[PORTS_TOKEN_LEN])
 {
@@ -253,21 +302,28 @@ int ports_open_pair(struct ports *p, uint8_t family, const void *user, size_t us
     struct reservation *r = malloc(sizeof *r + user_len);
     if (!r)
         return -ENOMEM;
-    pthread_mutex_lock(&p->lock);
-    int err = may_reserve(p, user, user_len) ? open_any(p, &want, out, &r->socket) : -EADDRNOTAVAIL;
-    if (!err) {
-        rand_bytes(r->token, sizeof r->token);
-        memcpy(token, r->token, sizeof r->token);
-        memcpy(r->user, user, user_len);
-        r->user_len = user_len;
-        r->expires_ms = now_ms + PORTS_RESERVATION_SECONDS * 1000;
-        r->next = p->reservations;
-        p->reservations = r;
-        p->reservation_count++;
-    }
-    pthread_mutex_unlock(&p->lock);
-    if (err)
+    memcpy(r->user, user, user_len);
+    r->user_len = user_len;
+    r->expires_ms = now_ms + PORTS_RESERVATION_SECONDS * 1000;
+    rand_bytes(r->token, sizeof r->token);
+    // From hold on r may be claimed, or swept, by another worker.
+    memcpy(token, r->token, sizeof r->token);
+    int err =
+        may_reserve_now(p, user, user_len) ? open_any(p, &want, out, &r->socket) : -EADDRNOTAVAIL;
+    if (err) {
         free(r);
+        return err;
+    }
+    const struct addr first = out->local, second = r->socket.local;
+    err = hold(p, r);
+    if (err) { // others were quicker
+        close(out->fd);
+        out->fd = -1;
+        close(r->socket.fd);
+        ports_release(p, &first);
+        ports_release(p, &second);
+        free(r);
+    }
     return err;
 }
 
