@@ -49,8 +49,8 @@ struct signal_settings {
     uint32_t address_max; // 32: connections of an IPv4 address or an IPv6 /64; 0: any number
     uint32_t connections_max; // 0: any number; of the whole hub
     uint32_t presence_max; // 200: with more users than that, only those that have asked for `users`
-                           // hear of others coming and going
-    uint32_t mistakes_max; // 10: the one that ends a connection with 1008
+                           // hear of others coming and going; with more than 1000, nobody
+    uint32_t mistakes_max;      // 10: the one that ends a connection with 1008
     const char *const *secrets; // HS256 keys; copied. With any, `register` needs a good token
     size_t secret_count;        // at most SIGNAL_SECRETS_MAX
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Who is there: R users that all hear of each other are R times R messages, so that in a crowd only
-// those hear who have asked.
+// Who is there. Where all hear of all, n users cost n times n messages: so in a crowd only those
+// hear who have asked, and in one that no list holds any more nobody does.
 #include "signal/internal.h"
 
 static void watch(struct session *s)
@@ -36,7 +36,7 @@ void presence_tell(struct session *about, const char *type)
 {
     struct signal_hub *hub = about->hub;
 
-    if (hub->closing)
+    if (hub->closing || hub->names.count > USERS_LISTED_MAX)
         return;
     struct frame *f = hub_frame(hub, "{\"type\":\"");
     frame_text(f, type);

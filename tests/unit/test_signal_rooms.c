@@ -143,6 +143,42 @@ static void users_come_and_go(void **state)
     fixture_free(f);
 }
 
+// A list holds 1000 names; beyond, coming and going is not told, and has to be asked for.
+static void a_crowd_is_not_told(void **state)
+{
+    enum { CROWD = 1005 };
+    static struct signal_conn *conns[CROWD];
+    struct fixture *f = fixture_new();
+    struct client *a = client_named(f, 0, "a"), *sink = &f->clients[1];
+    char text[64];
+
+    f->settings.address_max = 0;
+    f->settings.grace_ms = 0;
+    fixture_settings(f);
+    say(a, "{'type':'users'}");
+    expect(a, "{'type':'users','count':0}");
+    for (int i = 0; i < CROWD; i++) {
+        conns[i] = signal_hub_open(f->hub, sink, &sink->addr, NULL, f->now_ms);
+        int n = snprintf(text, sizeof text, "{\"type\":\"register\",\"name\":\"u%d\"}", i);
+        signal_conn_text(conns[i], text, (size_t)n, f->now_ms);
+        skip_all(sink);
+        if (i < 999)
+            expect(a, "{'type':'useradd'}");
+        expect_nothing(a);
+    }
+    say(a, "{'type':'users'}");
+    json_t *m = expect(a, "{'type':'users','count':1005}");
+    assert_int_equal(json_array_size(json_object_get(m, "users")), 1000);
+    for (int i = 0; i < CROWD; i++) {
+        signal_conn_closed(conns[i], SIGNAL_CLOSE_LOST, f->now_ms);
+        if (i > 5)
+            expect(a, "{'type':'userdel'}");
+        else
+            skip_all(a);
+    }
+    fixture_free(f);
+}
+
 static void a_room_of_two(void **state)
 {
     struct fixture *f = fixture_new();
@@ -236,6 +272,7 @@ int main(void)
         cmocka_unit_test(names_have_64_bytes),
         cmocka_unit_test(quotes_in_names_are_escaped),
         cmocka_unit_test(users_come_and_go),
+        cmocka_unit_test(a_crowd_is_not_told),
         cmocka_unit_test(a_room_of_two),
         cmocka_unit_test(capacity_can_change),
         cmocka_unit_test(eight_rooms_each),
