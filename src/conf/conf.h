@@ -104,7 +104,8 @@ struct conf {
         struct addr_range *allow, *deny;
         size_t allow_count, deny_count;
         bool tcp;      // TCP allocations, RFC 6062
-        bool mobility; // RFC 8016
+        bool mobility;     // RFC 8016
+        uint32_t coalesce; // us
     } relay;
 
     struct { // where Allocate requests are sent instead, RFC 8489 10

@@ -132,6 +132,11 @@ const struct conf_option conf_options[] = {
      "asks "
      "for a ticket gets 405 (Mobility Forbidden).",
      CONF_BOOL, AT(relay.mobility), .value = "true"},
+    {"relay.coalesce",
+     "Microseconds that packets may wait for others when they come faster than that, so that one "
+     "wake-up serves many: less CPU per packet, for so much latency. Packets that come more slowly "
+     "never wait. 0: none does.",
+     CONF_UINT, AT(relay.coalesce), .max = 10000, .value = "0"},
 
     {"alternate", "Where clients are sent that ask for an allocation.", CONF_GROUP},
     {"alternate.servers",

@@ -5,9 +5,13 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define SLOTS 128
-// The odd cache lines keep the first bytes of the slots from falling into the same sets.
-#define SLOT_STRIDE (IO_HEADROOM + IO_SLOT_DATA + 1088)
+#define SLOTS 512
+#define PAGE 4096
+// A slot begins with a page, so that a small datagram touches no second one...
+#define SLOT_STRIDE ((IO_HEADROOM + COLORS * CACHE_LINE + IO_SLOT_DATA + PAGE - 1) / PAGE * PAGE)
+// ...and at different cache lines of it, or the first bytes of all slots would share one set.
+#define CACHE_LINE 64
+#define COLORS 16
 #define OUTS 1024
 #define COPY_SPACE 65536
 #define COPY_MAX 2048
@@ -15,6 +19,8 @@
 struct io {
     uint8_t *arena;
     unsigned used; // slots claimed since the queue was last empty
+    bool deep,
+        was_deep; // slots were filled beyond their first page since the last io_trim, or before
     struct io_sink *pending, **pending_tail;
     unsigned queued;
     size_t copied;
@@ -36,6 +42,7 @@ struct io *io_new(io_wake *wake, void *arg)
         free(io);
         return NULL;
     }
+    madvise(io->arena, (size_t)SLOTS * SLOT_STRIDE, MADV_NOHUGEPAGE);
     io->pending_tail = &io->pending;
     io->wake = wake;
     io->wake_arg = arg;
@@ -52,7 +59,21 @@ void io_free(struct io *io)
 
 uint8_t *io_slot(struct io *io, unsigned index)
 {
-    return io->arena + (size_t)index * SLOT_STRIDE + IO_HEADROOM;
+    return io->arena + (size_t)index * SLOT_STRIDE + (index % COLORS) * CACHE_LINE + IO_HEADROOM;
+}
+
+void io_filled(struct io *io, size_t len)
+{
+    if (len > PAGE - IO_HEADROOM - COLORS * CACHE_LINE)
+        io->deep = true;
+}
+
+void io_trim(struct io *io)
+{
+    if (io->was_deep && !io->deep && io->queued == 0)
+        madvise(io->arena, (size_t)SLOTS * SLOT_STRIDE, MADV_DONTNEED);
+    io->was_deep = io->deep || (io->was_deep && io->queued > 0);
+    io->deep = false;
 }
 
 unsigned io_claim(struct io *io, unsigned want, unsigned *first)

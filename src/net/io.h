@@ -67,6 +67,13 @@ void io_unclaim(struct io *io, unsigned n);
 // The data of a slot: IO_SLOT_DATA bytes, IO_HEADROOM writable bytes in front of it.
 uint8_t *io_slot(struct io *io, unsigned index);
 
+// So many bytes of a slot were written to.
+void io_filled(struct io *io, size_t len);
+
+// Once a second: gives memory back that long runs of datagrams took, when there have been none
+// for as long.
+void io_trim(struct io *io);
+
 // Queues an output to a sink; the caller fills iov, len, to and from. Never fails: a full queue is
 // sent first.
 struct io_out *io_queue(struct io *io, struct io_sink *sink);

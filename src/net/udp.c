@@ -88,6 +88,28 @@ int udp_open(struct udp_socket *s, const struct addr *local, unsigned flags)
     return 0;
 }
 
+// Both sockets may be bound to the address only while both say so; for no longer, or another
+// process of this user could do the same.
+int udp_open_connected(struct udp_socket *out, const struct udp_socket *s, const struct addr *peer)
+{
+    set_int(s->fd, SOL_SOCKET, SO_REUSEPORT, 1);
+    int err = udp_open(out, &s->local, UDP_REUSEPORT | (s->icmp_errors ? UDP_ICMP_ERRORS : 0));
+    set_int(s->fd, SOL_SOCKET, SO_REUSEPORT, 0);
+    if (err)
+        return err;
+    set_int(out->fd, SOL_SOCKET, SO_REUSEPORT, 0);
+    union udp_sockaddr sa;
+    socklen_t len = udp_sockaddr(&sa, peer);
+    if (connect(out->fd, &sa.sa, len)) {
+        err = -errno;
+        close(out->fd);
+        out->fd = -1;
+        return err;
+    }
+    out->connected = true;
+    return 0;
+}
+
 void udp_close(struct io *io, struct udp_socket *s)
 {
     if (s->fd < 0)
@@ -121,25 +143,60 @@ static void read_control(struct msghdr *mh, const struct udp_socket *s, struct u
     }
 }
 
-unsigned udp_receive(struct io *io, struct udp_socket *s, struct udp_in *in, unsigned max,
-                     bool *drained)
-{
+// What recvmmsg fills in. Prepared once: each call sets what the one before has changed.
+struct receive_batch {
     struct mmsghdr msgs[UDP_BATCH];
     struct iovec iov[UDP_BATCH];
     union udp_sockaddr from[UDP_BATCH];
     union udp_control control[UDP_BATCH];
+    unsigned prepared; // the first so many are as they were made, but for the place of the data
+};
+
+static void prepare(struct receive_batch *b, struct io *io, unsigned first, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        b->iov[i] = (struct iovec){io_slot(io, first + i), IO_SLOT_DATA};
+    for (; b->prepared < count; b->prepared++) {
+        unsigned i = b->prepared;
+        b->msgs[i].msg_hdr = (struct msghdr){.msg_name = &b->from[i],
+                                             .msg_namelen = sizeof b->from[i],
+                                             .msg_iov = &b->iov[i],
+                                             .msg_iovlen = 1,
+                                             .msg_control = &b->control[i],
+                                             .msg_controllen = sizeof b->control[i]};
+    }
+}
+
+static void restore(struct receive_batch *b, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        b->msgs[i].msg_hdr.msg_namelen = sizeof b->from[i];
+        b->msgs[i].msg_hdr.msg_controllen = sizeof b->control[i];
+    }
+}
+
+static bool read_one(struct receive_batch *b, unsigned i, const struct udp_socket *s,
+                     struct udp_in *in)
+{
+    struct msghdr *mh = &b->msgs[i].msg_hdr;
+    if (mh->msg_flags & MSG_TRUNC || addr_from_sockaddr(&in->from, &b->from[i].sa))
+        return false;
+    in->data = b->iov[i].iov_base;
+    in->len = in->segment = b->msgs[i].msg_len;
+    in->to = s->local;
+    if (mh->msg_controllen)
+        read_control(mh, s, in);
+    return true;
+}
+
+unsigned udp_receive(struct io *io, struct udp_socket *s, struct udp_in *in, unsigned max,
+                     bool *drained)
+{
+    static _Thread_local struct receive_batch batch;
     unsigned first;
     unsigned want = io_claim(io, max, &first);
-    for (unsigned i = 0; i < want; i++) {
-        iov[i] = (struct iovec){io_slot(io, first + i), IO_SLOT_DATA};
-        msgs[i].msg_hdr = (struct msghdr){.msg_name = &from[i],
-                                          .msg_namelen = sizeof from[i],
-                                          .msg_iov = &iov[i],
-                                          .msg_iovlen = 1,
-                                          .msg_control = &control[i],
-                                          .msg_controllen = sizeof control[i]};
-    }
-    int got = recvmmsg(s->fd, msgs, want, 0, NULL);
+    prepare(&batch, io, first, want);
+    int got = recvmmsg(s->fd, batch.msgs, want, 0, NULL);
     struct io_counters *counters = io_counters(io);
     counters->reads++;
     // A pending error of the socket is reported once in place of a datagram; there may be more
@@ -154,18 +211,13 @@ unsigned udp_receive(struct io *io, struct udp_socket *s, struct udp_in *in, uns
 
     unsigned n = 0;
     for (int i = 0; i < got; i++) {
-        struct msghdr *mh = &msgs[i].msg_hdr;
         struct udp_in *p = &in[n];
-        if (mh->msg_flags & MSG_TRUNC || addr_from_sockaddr(&p->from, &from[i].sa))
+        if (!read_one(&batch, (unsigned)i, s, p))
             continue;
-        p->data = iov[i].iov_base;
-        p->len = msgs[i].msg_len;
-        p->segment = p->len;
-        p->to = s->local;
-        if (mh->msg_controllen)
-            read_control(mh, s, p);
         counters->datagrams_in += p->segment ? (p->len + p->segment - 1) / p->segment : 1;
+        io_filled(io, p->len);
         n++;
     }
+    restore(&batch, (unsigned)got);
     return n;
 }

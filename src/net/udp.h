@@ -13,6 +13,7 @@ struct udp_socket {
     uint16_t gso_max;    // longest datagram that may be sent as a segment; 0: the kernel or the
                          // device cannot
     uint16_t gso_missed; // messages still to be sent singly before longer segments are tried again
+    bool connected;      // to one peer: udp_open_connected
     bool pktinfo;        // listens on every address: each datagram tells which one it was sent to
     bool icmp_errors;    // ICMP errors are kept for udp_receive_errors
     bool errors_seen;    // a call has failed with what may be one: there may be some to receive
@@ -28,6 +29,12 @@ enum {
 // datagrams leave without DF, whatever ICMP says of the path (RFC 8656 14, alternate behavior);
 // IPv6 ones are fragmented here where the path is known to need it. 0 or a negative errno.
 int udp_open(struct udp_socket *s, const struct addr *local, unsigned flags);
+
+// Opens a second socket on the address of `s`, connected to one peer: what that peer sends arrives
+// there from now on, and what is sent to it needs no route to be looked up. `s` keeps all others.
+// What arrives meanwhile may be in either, from anybody. Options as those of `s`. 0 or a negative
+// errno.
+int udp_open_connected(struct udp_socket *out, const struct udp_socket *s, const struct addr *peer);
 
 // Closes it (fd -1 is nothing); what is queued is sent first.
 void udp_close(struct io *io, struct udp_socket *s);
@@ -52,7 +59,7 @@ void udp_send_whole(struct io *io, struct udp_socket *s, const struct addr *to, 
 // bytes are made while queues are sent already.
 void udp_send(struct io *io, struct udp_socket *s, struct io_out *out);
 
-#define UDP_BATCH 32
+#define UDP_BATCH 64
 
 // Reads at most max (<= UDP_BATCH) entries. Returns their number; *drained when the socket had no
 // more.

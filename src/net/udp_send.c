@@ -67,8 +67,11 @@ static void add_iovs(struct send_batch *b, struct msghdr *mh, const struct io_ou
 static void begin_message(struct msghdr *mh, const struct udp_socket *s, const struct io_out *out,
                           union udp_sockaddr *to, union udp_control *control, struct iovec *iov)
 {
-    *mh = (struct msghdr){.msg_name = to, .msg_iov = iov, .msg_control = control};
-    mh->msg_namelen = udp_sockaddr(to, &out->to);
+    *mh = (struct msghdr){.msg_iov = iov, .msg_control = control};
+    if (!s->connected) {
+        mh->msg_name = to;
+        mh->msg_namelen = udp_sockaddr(to, &out->to);
+    }
     if (s->pktinfo)
         control_source(mh, &out->from);
 }

@@ -42,8 +42,9 @@ struct worker {
     unsigned peer_count;
     struct event_base *base;
     struct io *io;
-    struct event flush;  // runs last in a loop turn in which something was queued
-    struct event second; // once a second: expiry
+    struct event flush;             // runs last in a loop turn in which something was queued
+    int64_t turn_began, turn_ended; // ns, of the last loop turn with output: see worker.c
+    struct event second;            // once a second: expiry
     struct turn_server *turn;
     struct stores *stores;
     struct snapshot *snapshot;
@@ -64,7 +65,8 @@ struct worker {
     struct siphash_key
         hash_key; // for tables whose keys clients choose, and for transaction ids of indications
     uint64_t indications;
-    bool auth_refused; // the request that was handled last was not authentic
+    uint32_t direct_sockets, direct_max; // connected to peers: see relay_socket.h
+    bool auth_refused;                   // the request that was handled last was not authentic
     struct rate answers[ANSWER_RATES];
     struct source *sources;                     // see stream.c
     struct log_limit refusals, bad_connections; // see report.c

@@ -10,7 +10,7 @@
 #include "stun/channel_data.h"
 #include "worker/internal.h"
 
-#define ROUNDS 4
+#define ROUNDS 8   // batches read from one socket before others get their turn
 #define ACCEPTS 64 // connections taken in one go
 
 struct listener {

@@ -1,24 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The packet path between clients and peers (RFC 8656 sections 11 and 12). Nothing is allocated or
 // copied for a packet: what is sent points into what was received.
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "stun/channel_data.h"
-#include "worker/internal.h"
+#include "worker/relay_socket.h"
 #include "worker/tcp_relay.h"
 
-#define ROUNDS 4 // batches read from one socket before others get their turn
-
-// A relayed transport address: the socket that peers send to.
-struct relay_socket {
-    struct udp_socket udp;
-    struct event readable;
-    struct turn_allocation *allocation;
-    struct worker *worker;
-    struct rate errors; // indications about ICMP errors
-};
+#define FIRST_READ 4 // datagrams that one socket of many may well have
+#define ROUNDS 4     // further batches read from one socket before others get their turn
 
 static const uint8_t zeros[4];
 
@@ -39,6 +29,7 @@ static void send_to_peer(struct worker *w, struct turn_allocation *a, const stru
     struct relay_socket *rs = a->relay[turn_relay_index(peer->family)].socket;
     if (!rs)
         return;
+    rs = relay_socket_towards(rs, peer);
     struct io_out *out = io_queue(w->io, &rs->udp.sink);
     out->to = *peer;
     out->from = rs->udp.local;
@@ -76,6 +67,7 @@ void relay_send(struct worker *w, const struct turn_output *out)
     if (!within_limits(w, a, out->payload_len))
         return;
     if (rs && out->dont_fragment && may_forbid_fragments(a, &out->peer)) {
+        rs = relay_socket_towards(rs, &out->peer);
         udp_send_whole(w->io, &rs->udp, &out->peer, out->payload, out->payload_len);
         a->sent_packets++;
         a->sent_bytes += out->payload_len;
@@ -167,118 +159,28 @@ static void read_on(struct relay_socket *rs)
         event_active(&rs->readable, EV_READ, 0); // comes back here
 }
 
-static void on_relay_readable(evutil_socket_t fd, short what, void *arg)
+void relay_read(struct relay_socket *rs)
 {
-    struct relay_socket *rs = arg;
     struct worker *w = rs->worker;
+    struct turn_allocation *a = rs->allocation;
     struct udp_in in[UDP_BATCH];
     bool drained = false, idle = true;
     int64_t now_ms = clock_ms();
-    for (int round = 0; round < ROUNDS && !drained; round++) {
-        unsigned n = udp_receive(w->io, &rs->udp, in, UDP_BATCH, &drained);
+    for (int round = 0; round <= ROUNDS && !drained; round++) {
+        unsigned n = udp_receive(w->io, &rs->udp, in, round ? UDP_BATCH : FIRST_READ, &drained);
         idle = idle && n == 0;
-        if (!turn_relay_live(rs->allocation, rs->udp.local.family, now_ms) || !rs->allocation->link)
+        if (!turn_relay_live(a, rs->udp.local.family, now_ms) || !a->link)
             continue; // dead, though not swept yet, or its client is away: read and dropped
         for (unsigned i = 0; i < n; i++)
-            relay_datagrams(w, rs->allocation, &in[i], now_ms);
+            relay_datagrams(w, a, &in[i], now_ms);
     }
     // Ready, but not for reading: the kernel says so, too, when there are errors. Nothing else asks
     // for them, so that they cost the packets of others nothing.
     if ((idle || rs->udp.errors_seen) &&
-        !relay_errors(w, rs->allocation, &rs->udp, &rs->errors, now_ms))
+        !relay_errors(w, a, &rs->udp, relay_socket_errors(rs), now_ms))
         drained = false;
     if (!drained || !event_pending(&rs->readable, EV_READ, NULL))
         read_on(rs);
-}
-
-// --- relayed transport addresses ---
-
-static int open_socket(struct worker *w, struct turn_relay_request *req, struct udp_socket *out)
-{
-    if (req->token_in)
-        return ports_claim(w->ports, req->token_in, req->owner, req->owner_len, clock_ms(), out);
-    if (req->reserve_next)
-        return ports_open_pair(w->ports, req->family, req->owner, req->owner_len, clock_ms(), out,
-                               req->token_out);
-    return ports_open(w->ports, req->family, req->even_port, out);
-}
-
-static int relay_open(void *arg, struct turn_allocation *a, struct turn_relay_request *req)
-{
-    struct worker *w = arg;
-    if (req->tcp)
-        return tcp_relay_open(w, a, req->family);
-    struct relay_socket *rs = malloc(sizeof *rs);
-    if (!rs)
-        return -ENOMEM;
-    int err = open_socket(w, req, &rs->udp);
-    if (err) {
-        free(rs);
-        return err;
-    }
-    rs->allocation = a;
-    rs->worker = w;
-    rs->errors = (struct rate){0};
-    event_assign(&rs->readable, w->base, rs->udp.fd, EV_READ | EV_PERSIST | EV_ET,
-                 on_relay_readable, rs);
-    if (event_add(&rs->readable, NULL)) {
-        struct addr local = rs->udp.local;
-        udp_close(w->io, &rs->udp);
-        ports_release(w->ports, &local);
-        free(rs);
-        return -ENOMEM;
-    }
-    struct turn_relay *relay = &a->relay[turn_relay_index(rs->udp.local.family)];
-    relay->socket = rs;
-    relay->relayed = snapshot_external(w->snapshot, &rs->udp.local);
-    return 0;
-}
-
-static void relay_close(void *arg, struct turn_allocation *a, uint8_t family)
-{
-    struct worker *w = arg;
-    if (a->connections)
-        tcp_relay_close(w, a);
-    for (int i = 0; i < 2; i++) {
-        struct relay_socket *rs = a->relay[i].socket;
-        if (!rs || (family != ADDR_NONE && i != (int)turn_relay_index(family)))
-            continue;
-        event_del(&rs->readable);
-        udp_close(w->io, &rs->udp);
-        ports_release(w->ports, &rs->udp.local);
-        free(rs);
-        a->relay[i].socket = NULL;
-    }
-}
-
-// The sockets keep what has arrived, for the next worker.
-static void relay_detach(void *arg, struct turn_allocation *a)
-{
-    struct worker *w = arg;
-    for (int i = 0; i < 2; i++) {
-        struct relay_socket *rs = a->relay[i].socket;
-        if (!rs)
-            continue;
-        event_del(&rs->readable);
-        io_sink_retire(w->io, &rs->udp.sink);
-    }
-}
-
-static int relay_adopt(void *arg, struct turn_allocation *a)
-{
-    struct worker *w = arg;
-    int err = 0;
-    for (int i = 0; i < 2; i++) {
-        struct relay_socket *rs = a->relay[i].socket;
-        if (!rs)
-            continue;
-        rs->worker = w;
-        event_assign(&rs->readable, w->base, rs->udp.fd, EV_READ | EV_PERSIST | EV_ET,
-                     on_relay_readable, rs);
-        if (event_add(&rs->readable, NULL))
-            err = -ENOMEM;
-    }
-    return err;
 }
 
 // A connection or a session knows its allocation.
@@ -353,10 +255,10 @@ static void send_message(void *arg, struct turn_allocation *a, const uint8_t *ms
     io_queue_copy(w->io, a->link, &a->tuple.client, &a->tuple.local, msg, len);
 }
 
-const struct turn_ops relay_turn_ops = {.relay_open = relay_open,
-                                        .relay_close = relay_close,
-                                        .relay_detach = relay_detach,
-                                        .relay_adopt = relay_adopt,
+const struct turn_ops relay_turn_ops = {.relay_open = relay_socket_open,
+                                        .relay_close = relay_socket_close,
+                                        .relay_detach = relay_socket_detach,
+                                        .relay_adopt = relay_socket_adopt,
                                         .event = on_event,
                                         .peer_open = tcp_peer_open,
                                         .peer_close = tcp_peer_close,

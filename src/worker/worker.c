@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "util/rand.h"
 #include "worker/internal.h"
@@ -12,11 +13,34 @@ static _Thread_local char why_text[256];
 
 // --- the end of a loop turn ---
 
+static int64_t clock_ns(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+// Packets that come faster than they may wait are let gather (relay.coalesce): a wake-up costs more
+// than a packet. One that comes after a longer pause has been relayed at once, and nothing is
+// waited for.
+static void let_gather(struct worker *w, int64_t longest_ns)
+{
+    bool busy = w->turn_began - w->turn_ended < longest_ns;
+    int64_t until = w->turn_began + longest_ns;
+    if (busy && clock_ns() < until) {
+        const struct timespec ts = {until / 1000000000, until % 1000000000};
+        clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
+    }
+    w->turn_ended = clock_ns();
+}
+
 static void on_flush(evutil_socket_t fd, short what, void *arg)
 {
     struct worker *w = arg;
     io_flush(w->io);
     dtls_flush(w);
+    if (w->snapshot->conf->relay.coalesce)
+        let_gather(w, (int64_t)w->snapshot->conf->relay.coalesce * 1000);
 }
 
 // An event made active goes to the end of the queue of this turn: what is ready is drained before
@@ -24,6 +48,8 @@ static void on_flush(evutil_socket_t fd, short what, void *arg)
 static void wake_flush(void *arg)
 {
     struct worker *w = arg;
+    if (w->snapshot->conf->relay.coalesce)
+        w->turn_began = clock_ns();
     event_active(&w->flush, EV_TIMEOUT, 0);
 }
 
@@ -35,6 +61,7 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
     streams_sweep(w, now_ms);
     dtls_sweep(w, now_ms);
     migrate_sweep(w, now_ms);
+    io_trim(w->io);
     if (w->index == 0)
         ports_sweep(w->ports, now_ms);
 }
@@ -114,10 +141,20 @@ int worker_open_stores(struct worker *w, const char **why)
     return stores_open(&w->stores, &w->snapshot->stores, w->base, why);
 }
 
+// Connected sockets save time and are never needed: descriptors are left for allocations.
+static uint32_t direct_sockets_max(unsigned workers)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files))
+        return 0;
+    return (uint32_t)((files.rlim_cur < UINT32_MAX ? files.rlim_cur : UINT32_MAX) / 4 / workers);
+}
+
 void worker_set_peers(struct worker *w, struct worker *const *peers, unsigned count)
 {
     w->peers = peers;
     w->peer_count = count;
+    w->direct_max = direct_sockets_max(count);
 }
 
 bool worker_drain(struct worker *w)

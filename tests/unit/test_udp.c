@@ -329,6 +329,52 @@ static void test_segments_come_back(void **state)
     assert_int_equal(arrived(p, &p->a), 4);
 }
 
+// A long datagram's memory is given back in the second quiet second after it, and not sooner.
+static void test_trim(void **state)
+{
+    struct pair *p = *state;
+    static uint8_t data[30000];
+    memset(data, 0x5a, sizeof data);
+    const size_t lens[] = {sizeof data};
+    queue(p, &p->b.local, data, sizeof data);
+    io_flush(p->io);
+    expect(p, data, lens, 1);
+    const uint8_t *last = io_slot(p->io, 0) + sizeof data - 1;
+    io_trim(p->io);
+    assert_int_equal(*last, 0x5a);
+    io_trim(p->io);
+    assert_int_equal(*last, 0);
+}
+
+// A connected socket takes what its peer sends and leaves the rest to the first one; both send from
+// the same address.
+static void test_connected(void **state)
+{
+    struct pair *p = *state;
+    struct pair other = {.io = p->io};
+    assert_int_equal(udp_open_connected(&other.a, &p->a, &p->b.local), 0);
+    bind_any_port(&other.b, "127.0.0.1");
+    char hello[] = "hello";
+    struct udp_socket *const senders[] = {&other.a, &p->a};
+    for (unsigned i = 0; i < 2; i++) {
+        struct io_out *out = io_queue(p->io, &senders[i]->sink);
+        *out = (struct io_out){.to = p->b.local, .iov = {{hello, 5}}, .iov_count = 1, .len = 5};
+        io_flush(p->io);
+        expect(p, (const uint8_t *)hello, (const size_t[]){5}, 1);
+    }
+    struct pair back = {.io = p->io, .a = p->b, .b = other.a};
+    queue(&back, &p->a.local, "from the peer", 13);
+    io_flush(p->io);
+    expect(&back, (const uint8_t *)"from the peer", (const size_t[]){13}, 1);
+    back.a = other.b;
+    back.b = p->a;
+    queue(&back, &p->a.local, "from another", 12);
+    io_flush(p->io);
+    expect(&back, (const uint8_t *)"from another", (const size_t[]){12}, 1);
+    udp_close(p->io, &other.a);
+    udp_close(p->io, &other.b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -339,6 +385,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_retired_sink, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wildcard_source, setup, teardown),
         cmocka_unit_test_setup_teardown(test_errors_of_others, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_trim, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_connected, setup, teardown),
         cmocka_unit_test_setup_teardown(test_segments_come_back, setup, teardown),
     };
     return cmocka_run_group_tests_name("udp", tests, NULL, NULL);
