@@ -15,7 +15,6 @@
 #include "bench/link_stream.h"
 #include "probe/clock.h"
 
-#define SOCKET_BUFFER (4 << 20)
 #define OPEN_US 5000000 // to connect and handshake
 
 void link_init(struct link *l, bool shared)
@@ -60,7 +59,7 @@ static int family_of(const struct addr *a)
 
 int link_open_udp(const struct addr *local, bool gro, struct addr *bound)
 {
-    int size = SOCKET_BUFFER, on = 1;
+    int size = LINK_BUFFER, on = 1;
     struct sockaddr_storage ss;
     socklen_t len = sizeof(ss);
     int fd = socket(family_of(local), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

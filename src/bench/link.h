@@ -8,7 +8,8 @@
 
 #include "bench/bench.h"
 
-#define LINK_READS 32 // datagrams a recvmmsg
+#define LINK_BUFFER (4 << 20) // bytes that sockets are asked to hold
+#define LINK_READS 32         // datagrams a recvmmsg
 
 struct link_stream;
 
