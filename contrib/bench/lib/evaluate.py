@@ -4,6 +4,7 @@
 import statistics
 
 import rows as rows_module
+from measure import LOSS_PERCENT
 
 VERSION = 1  # of the JSON document
 
@@ -79,6 +80,11 @@ class Evaluation:
     def lower_bound(self, row, server):
         """Whether a highest rate is only what the generator could make."""
         return row.bound and any(r.get("limited_by") == "generator" for r in self.results(row.work, server).values())
+
+    def lossy(self, row, server):
+        """Whether packets were lost in a run that a figure comes from: what the server did not relay cost it little."""
+        return not row.bound and any(result.get("lost_percent", 0) > LOSS_PERCENT for name in (row.work, row.base) if name
+                                     for result in self.results(name, server).values())
 
     def verdict(self, row, goal, server="turnpike"):
         """{value: spread, held, text}: text says why when there is no value."""

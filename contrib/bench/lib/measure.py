@@ -60,7 +60,7 @@ def unfit(result):
     """Why the figures of a run must not be used, or None."""
     skipped, sent = result.get("skipped", 0), result.get("sent", 0)
     if skipped > KEPT_PACE * (sent + skipped):
-        return "the generator could not keep its pace: % of the packets that it left out"
+        return "the generator could not keep its pace and left packets out (%)"
     if "delivered" in result and not result["delivered"]:
         return "no packet arrived"
     if result.get("operations") == 0:
@@ -72,16 +72,16 @@ def remarks(result):
     """What a reader should know of a run whose figures are used: [(text, number)]."""
     found = []
     if result.get("lost_percent", 0) > LOSS_PERCENT and "highest_rate" not in result:
-        found.append(("% of the packets were lost", result["lost_percent"]))
+        found.append(("lost packets (%)", result["lost_percent"]))
     if result.get("wrong"):
-        found.append(("packets arrived where they did not belong", result["wrong"]))
+        found.append(("packets that arrived where they did not belong", result["wrong"]))
     if result.get("unsendable"):
-        found.append(("packets could not be sent", result["unsendable"]))
+        found.append(("packets that could not be sent", result["unsendable"]))
     if result.get("limited_by") == "generator":
         found.append(("the generator, not the server, ended the ramp: a lower bound", None))
     failed = result.get("failed") or {}
     for code, count in failed.items() if isinstance(failed, dict) else [("error", failed)]:
-        found.append((f"requests failed with {code}", count))
+        found.append((f"requests that failed with {code}", count))
     return found
 
 

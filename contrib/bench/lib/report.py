@@ -67,7 +67,8 @@ def line(evaluation, row, server, references, label):
     """One line of the rows' table, for turnpike or a variant of it."""
     def own(name):
         found = spread(evaluation.figures(row, name).values())
-        return ("≥ " if found and evaluation.lower_bound(row, name) else "") + figure(found)
+        return (("≥ " if found and evaluation.lower_bound(row, name) else "") + figure(found)
+                + (" †" if found and evaluation.lossy(row, name) else ""))
     cells = [label, row.unit, own(server)]
     for reference in references:
         ratio = spread(evaluation.ratios(row, server, reference).values())
@@ -87,7 +88,8 @@ def all_rows(evaluation):
         for server in ours:
             if server == "turnpike" or evaluation.figures(row, server):
                 rows.append(line(evaluation, row, server, references, row.title if server == "turnpike" else f"… {server}"))
-    return table(head, rows) if rows else ""
+    marked = any("†" in cell for row in rows for cell in row)
+    return table(head, rows) + ("\n†: packets were lost in at least one of the runs, see below\n" if marked else "") if rows else ""
 
 
 def spread_at(results, path):
