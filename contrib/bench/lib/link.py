@@ -4,6 +4,7 @@
 import contextlib
 import ctypes
 import os
+import random
 import socket
 import subprocess
 import time
@@ -18,13 +19,14 @@ class LinkError(Exception):
 
 
 def _free_port(address):
-    """A port that is free for UDP and TCP."""
+    """A port that is free for UDP and TCP, away from those of relays, clients and peers: servers may refuse peers on it."""
     while True:
+        port = random.randrange(10000, 20000)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
-            udp.bind((address, 0))
             try:
-                tcp.bind(udp.getsockname())
-                return udp.getsockname()[1]
+                udp.bind((address, port))
+                tcp.bind((address, port))
+                return port
             except OSError:
                 continue
 
