@@ -24,8 +24,21 @@ static const char *scan_escape(const char *p, const char *end)
 {
     if (p == end)
         return NULL;
-    if (*p != 'u')
-        return memchr("\"\\/bfnrt", *p, 8) ? p + 1 : NULL;
+    switch (*p) {
+    case '"':
+    case '\\':
+    case '/':
+    case 'b':
+    case 'f':
+    case 'n':
+    case 'r':
+    case 't':
+        return p + 1;
+    case 'u':
+        break;
+    default:
+        return NULL;
+    }
     if (end - p < 5)
         return NULL;
     for (int i = 1; i < 5; i++)
