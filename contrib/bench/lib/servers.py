@@ -21,7 +21,7 @@ PEERS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 # turnpike with something on or off, measured as a server of its own: name -> settings in place of the usual ones.
 # --variant adds more. One that this turnpiked does not know is said and left out.
-VARIANTS = {"turnpike, 1 ms gathered": {"relay.coalesce": 1000}}
+VARIANTS = {"coalesce": {"relay.coalesce": 1000}}
 
 
 class ServerError(Exception):
