@@ -13,17 +13,35 @@
 #include <unistd.h>
 
 #include "auth/admin.h"
+#include "net/host.h"
 #include "util/codec.h"
 #include "util/rand.h"
 
 #define DEV_USER "dev"
+#define PAGE_PORT 8080
+#define PAGE_PORTS 20
 
 struct dev {
     char folder[256];
     char uri[300];
     char override[320];
+    char page_port[6];
     char password[25];
 };
+
+// The usual port of such pages, or one near it: other servers in development like it too.
+static unsigned find_page_port(void)
+{
+    struct addr local = {.ip = {127, 0, 0, 1}, .family = ADDR_IPV4};
+#ifdef WITH_SIGNAL
+    for (local.port = PAGE_PORT; local.port < PAGE_PORT + PAGE_PORTS; local.port++)
+        if (host_probe(&local, true) == 0)
+            return local.port;
+    return PAGE_PORT; // to say that it is taken
+#else
+    return local.port;
+#endif
+}
 
 struct dev *dev_new(void)
 {
@@ -40,12 +58,14 @@ struct dev *dev_new(void)
     }
     snprintf(d->uri, sizeof d->uri, "sqlite:%s/users.db", d->folder);
     snprintf(d->override, sizeof d->override, "[ \"%s\" ]", d->uri);
+    snprintf(d->page_port, sizeof d->page_port, "%u", find_page_port());
     return d;
 }
 
-struct conf_override dev_override(const struct dev *d)
+void dev_overrides(const struct dev *d, struct conf_override *out)
 {
-    return (struct conf_override){.key = "auth.stores", .value = d->override};
+    out[0] = (struct conf_override){.key = "auth.stores", .value = d->override};
+    out[1] = (struct conf_override){.key = "signal.port", .value = d->page_port};
 }
 
 int dev_add_user(struct dev *d, const struct conf *conf)
@@ -106,17 +126,32 @@ static int folder_length(const char *program)
     return access(path, X_OK) ? 0 : len;
 }
 
+static void print_page(const struct conf *conf)
+{
+    const struct conf_listen *l = &conf->signal.listen;
+    char text[ADDR_STRLEN + 8];
+    if (!l->addr.port)
+        return;
+    if (l->any)
+        snprintf(text, sizeof text, "localhost:%u", l->addr.port);
+    else
+        addr_format(&l->addr, text);
+    printf("Open this page in a browser on this machine, in two tabs:\n\n  %s://%s/\n\n",
+           conf->signal.tls ? "https" : "http", text);
+}
+
 void dev_greet(const struct dev *d, const struct conf *conf, const char *program)
 {
     printf(
-        "\nturnpike %s runs in development mode: on this machine only, until you press Ctrl-C.\n\n"
-        "Paste this into the console of a browser on this machine; \"typ relay\" means that it "
-        "works:\n\n"
-        "  const pc = new RTCPeerConnection({\n"
-        "    iceTransportPolicy: \"relay\",\n"
-        "    iceServers: [{\n"
-        "      urls: [",
+        "\nturnpike %s runs in development mode: on this machine only, until you press Ctrl-C.\n\n",
         PACKAGE_VERSION);
+    print_page(conf);
+    printf("Paste this into the console of a browser on this machine; \"typ relay\" means that it "
+           "works:\n\n"
+           "  const pc = new RTCPeerConnection({\n"
+           "    iceTransportPolicy: \"relay\",\n"
+           "    iceServers: [{\n"
+           "      urls: [");
     print_urls(conf);
     printf(
         "],\n"

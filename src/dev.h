@@ -8,17 +8,20 @@
 
 struct dev;
 
-// Makes a temporary folder; its store is given to the configuration as the override that
-// dev_override returns. NULL with a message on stderr.
+#define DEV_OVERRIDES 2
+
+// Makes a temporary folder and finds a port for the page. NULL with a message on stderr.
 struct dev *dev_new(void);
-struct conf_override dev_override(const struct dev *d);
+
+// What they are, for the configuration: DEV_OVERRIDES of them. Their texts are d's.
+void dev_overrides(const struct dev *d, struct conf_override *out);
 
 // Puts a user with a random password into the store. 0 or a negative errno, with a message on
 // stderr.
 int dev_add_user(struct dev *d, const struct conf *conf);
 
-// Prints the iceServers snippet and how to add users. program: argv[0], beside which turnpikectl is
-// looked for.
+// Prints the page's URL, the iceServers snippet and how to add users. program: argv[0], beside
+// which turnpikectl is looked for.
 void dev_greet(const struct dev *d, const struct conf *conf, const char *program);
 
 // Removes the temporary folder. NULL is nothing.

@@ -22,6 +22,9 @@
 #include "auth/stores.h"
 #include "conf/conf.h"
 #include "dev.h"
+#ifdef WITH_SIGNAL
+#include "http/http.h"
+#endif
 #include "util/log.h"
 #include "worker/server.h"
 
@@ -52,13 +55,16 @@ struct options {
     const char *program;
     const char *file;
     bool dev, check, print;
-    struct conf_override overrides[OVERRIDES_MAX + 1]; // and that of --dev
+    struct conf_override overrides[OVERRIDES_MAX + DEV_OVERRIDES];
     size_t override_count;
 };
 
 struct daemon {
     struct options *options;
     struct server *server;
+#ifdef WITH_SIGNAL
+    struct http *http; // NULL: not wanted
+#endif
     struct event_base *base;
     sigset_t signals;
     int signal_fd;
@@ -238,6 +244,54 @@ static void log_mistakes(char *text)
         log_error("conf", "%s", line);
 }
 
+// --- the HTTP server, where there is one ---
+
+#ifdef WITH_SIGNAL
+static int open_http(struct daemon *d, const char **why)
+{
+    if (!server_conf(d->server)->signal.listen.addr.port)
+        return 0;
+    return http_new(&d->http, server_snapshot(d->server), why);
+}
+
+static int start_http(struct daemon *d, const char **why)
+{
+    *why = "cannot start a thread";
+    return d->http ? http_start(d->http) : 0;
+}
+
+static void reload_http(struct daemon *d)
+{
+    if (d->http && http_reload(d->http, server_snapshot(d->server)))
+        log_error("http", "out of memory: the old configuration stays");
+}
+
+static void close_http(struct daemon *d)
+{
+    http_free(d->http);
+}
+#else
+static int open_http(struct daemon *d, const char **why)
+{
+    return 0;
+}
+
+static int start_http(struct daemon *d, const char **why)
+{
+    return 0;
+}
+
+static void reload_http(struct daemon *d)
+{
+}
+
+static void close_http(struct daemon *d)
+{
+}
+#endif
+
+// --- reload ---
+
 static void reload(struct daemon *d)
 {
     notify("RELOADING=1");
@@ -258,6 +312,7 @@ static void reload(struct daemon *d)
         if (err)
             log_error("main", "log.target: %s: %s; the old log goes on", c->log.target,
                       strerror(-err));
+        reload_http(d);
         log_notice("conf", "configuration reloaded");
     }
     free(mistakes);
@@ -357,12 +412,16 @@ static int start(struct daemon *d, struct conf *conf, const struct account *acco
         log_error("conf", "%s", why);
         return err;
     }
+    if (!err)
+        err = open_http(d, &why);
     if (!err && drop_privileges(server_conf(d->server), account))
         return -EPERM;
     if (!err) {
         check_reload(server_conf(d->server));
         err = server_start(d->server, &why);
     }
+    if (!err)
+        err = start_http(d, &why);
     if (!err)
         return 0;
     log_error("main", "%s", why);
@@ -398,6 +457,7 @@ static int serve(struct options *o, struct conf *conf, struct dev *dev, const si
         event_base_dispatch(d.base);
         status = 0;
     }
+    close_http(&d); // before the server, whose secret it borrows
     server_free(d.server);
     close_loop(&d);
     if (!status)
@@ -435,9 +495,9 @@ int main(int argc, char **argv)
         if (!dev)
             return 1;
         // Before the user's own overrides, so that these win.
-        memmove(o.overrides + 1, o.overrides, o.override_count * sizeof *o.overrides);
-        o.overrides[0] = dev_override(dev);
-        o.override_count++;
+        memmove(o.overrides + DEV_OVERRIDES, o.overrides, o.override_count * sizeof *o.overrides);
+        dev_overrides(dev, o.overrides);
+        o.override_count += DEV_OVERRIDES;
     }
     char *mistakes;
     struct conf *conf = load(&o, &mistakes);

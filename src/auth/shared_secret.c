@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "auth/shared_secret.h"
 
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "util/codec.h"
@@ -47,4 +50,19 @@ bool shared_secret_add_key(struct auth_record *rec, const char *realm, const cha
     stun_key_sha256(k->sha256, rec->user, rec->user_len, realm, password, len);
     k->has_md5 = k->has_sha256 = true;
     return true;
+}
+
+int shared_secret_make(struct shared_secret_credential *out, const char *secret, int64_t expires,
+                       const char *id)
+{
+    uint8_t mac[20];
+    int len = snprintf(out->name, sizeof out->name, "%" PRId64 "%s%s", expires, id ? ":" : "",
+                       id ? id : "");
+
+    if (len < 0 || len > AUTH_USER_MAX)
+        return -EINVAL;
+    if (hmac_sha1(mac, secret, strlen(secret), out->name, (size_t)len) < 0)
+        return -ENOMEM;
+    base64_encode(out->password, mac, sizeof mac);
+    return 0;
 }

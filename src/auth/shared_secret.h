@@ -17,4 +17,15 @@ void shared_secret_begin(struct auth_record *rec, const void *name, size_t len, 
 bool shared_secret_add_key(struct auth_record *rec, const char *realm, const char *secret,
                            size_t secret_len);
 
+// What a client logs in with.
+struct shared_secret_credential {
+    char name[AUTH_USER_MAX + 1];
+    char password[29]; // base64 of 20 bytes
+};
+
+// Makes one that is good until expires (Unix seconds). id: behind the expiry, as it is; NULL: none. 0; -EINVAL: the name would be
+// longer than AUTH_USER_MAX; -ENOMEM.
+int shared_secret_make(struct shared_secret_credential *out, const char *secret, int64_t expires,
+                       const char *id);
+
 #endif

@@ -70,6 +70,28 @@ static void check_tls(struct loader *l)
     }
 }
 
+static void check_signal(struct loader *l)
+{
+    const struct conf *c = l->conf;
+    uint16_t port = c->signal.listen.addr.port;
+
+    if (port == 0)
+        return;
+#ifndef WITH_SIGNAL
+    conf_fail(l, whence(l, "signal.port"), "signal.port",
+              "this program was built without the signaling server, allowed is 0");
+#endif
+    if (c->signal.tls && !whence(l, "tls.certificate") && !whence(l, "tls.key"))
+        conf_fail(l, whence(l, "signal.tls"), "signal.tls", "needs tls.certificate and tls.key");
+    for (size_t i = 0; i < c->listen_count; i++) {
+        const struct conf_listen *a = &c->listen[i];
+        if (conf_transport_stream(a->transport) && a->addr.port == port &&
+            (a->any || c->signal.listen.any || addr_equal(&a->addr, &c->signal.listen.addr)))
+            conf_fail(l, whence(l, "signal.port"), "signal.port",
+                      "tcp port %u is listened on already, by entry %zu of listen", port, i + 1);
+    }
+}
+
 static void check_alternate(struct loader *l)
 {
     if (l->conf->alternate.domain && l->conf->alternate.server_count == 0)
@@ -213,6 +235,9 @@ static void check_anonymity(struct loader *l)
         return;
     if (c->auth.secret_count > 0)
         conf_fail(l, s, "auth.username_anonymity", "is set together with auth.secrets");
+    if (c->signal.listen.addr.port > 0)
+        conf_fail(l, s, "auth.username_anonymity",
+                  "is set together with signal.port: names in iceServers are made from a secret");
     for (size_t i = 0; i < c->auth.store_count; i++)
         if (c->auth.stores[i] && strstr(c->auth.stores[i], "layout=coturn"))
             conf_fail(l, s, "auth.username_anonymity",
@@ -263,9 +288,13 @@ void conf_check_whole(struct loader *l)
     check_addresses(l);
     check_external(l);
     check_alternate(l);
+    check_signal(l);
     check_strings(l, "auth.stores", l->conf->auth.stores, l->conf->auth.store_count);
     check_users(l);
     check_anonymity(l);
+    check_strings(l, "signal.origins", l->conf->signal.origins, l->conf->signal.origin_count);
+    check_strings(l, "signal.jwt_secrets", l->conf->signal.jwt_secrets,
+                  l->conf->signal.jwt_secret_count);
     check_strings(l, "auth.secrets", l->conf->auth.secrets, l->conf->auth.secret_count);
     check_tokens(l);
     check_lifetime(l);

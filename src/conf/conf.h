@@ -153,6 +153,31 @@ struct conf {
         uint64_t user_bps, total_bps;  // bits/s, 0: no limit
     } limits;
 
+    struct {                       // the public HTTP server: signaling, iceServers, the page
+        struct conf_listen listen; // port 0: off. The transport is not used
+        bool tls;
+        char *host; // in the URLs of iceServers; NULL: conf_ice_host finds one
+        char **origins;
+        size_t origin_count;
+        struct addr_range *proxies; // whose X-Forwarded-For is believed
+        size_t proxy_count;
+        char **jwt_secrets; // none: no tokens are asked for
+        size_t jwt_secret_count;
+        uint32_t ttl;              // s, of the credentials in iceServers
+        uint32_t capacity;         // of a room
+        uint32_t rooms;            // of one connection
+        uint32_t name_bytes;       // of users and rooms
+        uint32_t text_bytes;       // of a message
+        uint32_t binary_bytes;     // of a binary message
+        uint32_t rate, burst;      // messages of one connection, per second and at once
+        uint32_t register_timeout; // s
+        uint32_t grace;            // s that a lost connection can be resumed
+        uint32_t ping_interval;    // s
+        uint32_t connections, address_connections;
+        uint32_t backlog;         // bytes queued to a receiver that does not read
+        uint32_t request_timeout; // s for a request to arrive
+    } signal;
+
     struct {
         enum log_level level;
         enum log_format format;

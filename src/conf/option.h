@@ -84,6 +84,8 @@ int conf_check_token_key(const char *text, const char **why);
 
 // The bytes in hex digits or base64 of a token's key: 16 or 32; 0 when it is neither.
 size_t conf_token_key_len(const char *text);
+int conf_check_host(const char *text, const char **why);
+int conf_check_origin(const char *text, const char **why);
 int conf_check_domain(const char *text, const char **why);
 
 #endif

@@ -23,6 +23,12 @@
 #define DEFAULT_STORES "[ ]"
 #endif
 
+#ifdef WITH_SIGNAL
+#define DEV_SIGNAL_PORT "8080"
+#else
+#define DEV_SIGNAL_PORT "0"
+#endif
+
 const struct conf_option conf_options[] = {
     {"realm",
      "The realm of the long-term credentials, as a rule the domain name of the service. It is part "
@@ -292,6 +298,82 @@ const struct conf_option conf_options[] = {
     {"limits.total_bps",
      "Bits per second that the whole server relays, counted likewise. 0: no limit.", CONF_UINT64,
      AT(limits.total_bps), .value = "0L"},
+
+    {"signal",
+     "The signaling server and the page that shows what it does: HTTP and WebSocket on a port of "
+     "their own.",
+     CONF_GROUP},
+    {"signal.address", "The IP address to listen on. \"*\" is every address of the host.",
+     CONF_CODED, AT(signal.listen), .codec = &conf_codec_listen_address, .value = "\"*\"",
+     .dev_value = "\"127.0.0.1\""},
+    {"signal.port", "The TCP port. 0: no signaling server.", CONF_PORT, AT(signal.listen.addr.port),
+     .min = 0, .max = 65535, .value = "0", .dev_value = DEV_SIGNAL_PORT},
+    {"signal.tls",
+     "Whether it speaks HTTPS, with the certificates of tls. Browsers give camera and microphone "
+     "to pages of HTTPS and of this machine only, so that without this a proxy has to do it.",
+     CONF_BOOL, AT(signal.tls), .value = "false"},
+    {"signal.host",
+     "The host name or address of this server in the URLs that clients get. Not set: that of the "
+     "listener, else the first of relay.external, else the first of relay.addresses, else the "
+     "realm. "
+     "TLS needs a name that the certificate is for.",
+     CONF_STRING, AT(signal.host), .min = 1, .max = 255, .check = conf_check_host},
+    {"signal.origins",
+     "Web sites that may use it besides the page that it serves itself, such as "
+     "\"https://app.example.org\"; \"*\" is every one. Clients that are no browser send no origin "
+     "and are not asked for one.",
+     CONF_STRING, LIST(signal.origins, signal.origin_count, 64), .min = 1, .max = 255,
+     .check = conf_check_origin, .value = "[ ]"},
+    {"signal.proxies",
+     "Reverse proxies in front of it: the client's address is taken from the X-Forwarded-For of "
+     "these and nobody else.",
+     CONF_CODED, LIST(signal.proxies, signal.proxy_count, 64), .codec = &conf_codec_range,
+     .value = "[ ]"},
+    {"signal.jwt_secrets",
+     "If set, who registers and who asks for iceServers has to show a JSON Web Token (HS256) that "
+     "is "
+     "signed with one of these.",
+     CONF_STRING, LIST(signal.jwt_secrets, signal.jwt_secret_count, 8), .min = 16, .max = 256,
+     .secret = true, .value = "[ ]"},
+    {"signal.ttl",
+     "Seconds that the credentials in iceServers are good for. They are made from the first of "
+     "auth.secrets, and if there is none from a random one, which lasts until the server ends.",
+     CONF_UINT, AT(signal.ttl), .min = 60, .max = 7 * 86400, .value = "86400"},
+    {"signal.capacity", "Members of a room.", CONF_UINT, AT(signal.capacity), .min = 1, .max = 1000,
+     .value = "2"},
+    {"signal.rooms", "Rooms that one connection may be in.", CONF_UINT, AT(signal.rooms), .min = 1,
+     .max = 1000, .value = "8"},
+    {"signal.name_bytes", "Bytes of the name of a user or room.", CONF_UINT, AT(signal.name_bytes),
+     .min = 8, .max = 255, .value = "64"},
+    {"signal.text_bytes", "Bytes of a message.", CONF_UINT, AT(signal.text_bytes), .min = 1024,
+     .max = 1 << 24, .value = "65536"},
+    {"signal.binary_bytes", "Bytes of a binary message.", CONF_UINT, AT(signal.binary_bytes),
+     .min = 1024, .max = 1 << 26, .value = "1048576"},
+    {"signal.rate", "Messages per second of one connection.", CONF_UINT, AT(signal.rate), .min = 1,
+     .max = 1000000, .value = "50"},
+    {"signal.burst", "Messages that a connection may send at once.", CONF_UINT, AT(signal.burst),
+     .min = 1, .max = 1000000, .value = "200"},
+    {"signal.register_timeout", "Seconds until a connection that does not register is closed.",
+     CONF_UINT, AT(signal.register_timeout), .min = 1, .max = 3600, .value = "5"},
+    {"signal.grace", "Seconds that a lost connection can be resumed before the others are told.",
+     CONF_UINT, AT(signal.grace), .max = 3600, .value = "10"},
+    {"signal.ping_interval",
+     "Seconds between two pings. A connection that leaves two of them unanswered is closed.",
+     CONF_UINT, AT(signal.ping_interval), .min = 1, .max = 3600, .value = "15"},
+    {"signal.connections", "Connections at a time. More are answered with 503.", CONF_UINT,
+     AT(signal.connections), .min = 1, .max = 10000000, .value = "20000"},
+    {"signal.address_connections",
+     "Connections of one source (an IPv4 address, a /64 of IPv6): so many for signaling, and as "
+     "many again for other requests.",
+     CONF_UINT, AT(signal.address_connections), .min = 1, .max = 10000000, .value = "32"},
+    {"signal.backlog",
+     "Bytes that are queued for a client that does not read; then the connection is closed.",
+     CONF_UINT, AT(signal.backlog), .min = 65536, .max = 1 << 30, .value = "1048576"},
+    {"signal.request_timeout",
+     "Seconds for a whole request to arrive, TLS handshake included, and until a connection "
+     "without "
+     "requests is closed.",
+     CONF_UINT, AT(signal.request_timeout), .min = 1, .max = 3600, .value = "10"},
 
     {"log", "What is written where.", CONF_GROUP},
     {"log.level", "The least important messages to write.", CONF_CODED, AT(log.level),

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/shared_secret.h"
+#include "conf/ice.h"
 #include "ctl/ctl.h"
 #include "util/codec.h"
 
@@ -54,94 +56,32 @@ static int find_secret(struct ctl *c, char secret[SECRET_CAP])
     return n > 0 ? CTL_OK : no_secret(c);
 }
 
-// What clients reach a listener by: --host, its own address, the public address, a relay address,
-// the realm's name.
-static const char *host_of(const struct ctl *c, const struct conf_listen *l,
-                           char buf[ADDR_STRLEN + 2])
+static void append_url(const char *url, void *urls)
 {
-    const struct conf *conf = c->conf;
-    const struct addr *a = NULL;
-    char ip[ADDR_STRLEN];
-
-    if (c->host) {
-        struct addr parsed;
-        bool bare_v6 = addr_parse_ip(&parsed, c->host, 0) == 0 && parsed.family == ADDR_IPV6 &&
-                       *c->host != '[';
-        if (!bare_v6)
-            return c->host;
-        snprintf(buf, ADDR_STRLEN + 2, "[%.*s]", ADDR_STRLEN - 1, c->host);
-        return buf;
-    }
-    if (!l->any)
-        a = &l->addr;
-    else if (conf && conf->relay.external_count > 0)
-        a = &conf->relay.external[0].external;
-    else if (conf && conf->relay.address_count > 0)
-        a = &conf->relay.addresses[0];
-    if (!a)
-        return c->realm;
-    addr_format_ip(a, ip);
-    snprintf(buf, ADDR_STRLEN + 2, a->family == ADDR_IPV6 ? "[%s]" : "%s", ip);
-    return buf;
-}
-
-static void append_url(const struct ctl *c, json_t *urls, const struct conf_listen *l,
-                       const char *scheme)
-{
-    char host[ADDR_STRLEN + 2];
-    json_t *url = json_sprintf("%s:%s:%u?transport=%s", scheme, host_of(c, l, host), l->addr.port,
-                               conf_transport_stream(l->transport) ? "tcp" : "udp");
-    size_t i;
-    json_t *other;
-
-    json_array_foreach(urls, i, other)
-    {
-        if (json_equal(url, other)) {
-            json_decref(url);
-            return;
-        }
-    }
-    json_array_append_new(urls, url);
+    json_array_append_new(urls, json_string(url));
 }
 
 static json_t *make_urls(const struct ctl *c)
 {
-    static const struct conf_listen usual[] = {
-        {.transport = CONF_UDP, .any = true, .addr = {.port = 3478}},
-        {.transport = CONF_TCP, .any = true, .addr = {.port = 3478}},
-    };
-    const struct conf_listen *listen = c->conf ? c->conf->listen : usual;
-    size_t n = c->conf ? c->conf->listen_count : 2;
     json_t *urls = json_array();
 
-    for (size_t i = 0; i < n; i++) {
-        const struct conf_listen *l = &listen[i];
-        if (conf_transport_plain(l->transport))
-            append_url(c, urls, l, "turn");
-        // No browser speaks TURN over DTLS, and some refuse a list that names it.
-        if (conf_transport_secure(l->transport) && conf_transport_stream(l->transport))
-            append_url(c, urls, l, "turns");
-    }
+    conf_ice_urls(c->conf, CONF_ICE_TURN, c->host, c->realm, append_url, urls);
     return urls;
 }
 
 static int make(struct ctl *c, const char *secret)
 {
-    char name[AUTH_USER_MAX + 32];
-    char credential[BASE64_LEN(20) + 1];
-    uint8_t mac[20];
-    int len = snprintf(name, sizeof(name), "%lld%s%s", (long long)(c->now + (int64_t)c->ttl),
-                       c->user ? ":" : "", c->user ? c->user : "");
+    struct shared_secret_credential made;
+    int err = shared_secret_make(&made, secret, c->now + (int64_t)c->ttl, c->user);
 
-    if (len > AUTH_USER_MAX)
+    if (err == -EINVAL)
         return ctl_fail(CTL_USAGE, "--user: with the expiry before it, it is longer than %d bytes",
                         AUTH_USER_MAX);
-    if (hmac_sha1(mac, secret, strlen(secret), name, (size_t)len) < 0)
+    if (err)
         return ctl_fail(CTL_FAILED, "out of memory");
-    base64_encode(credential, mac, sizeof(mac));
     return ctl_print_json(json_pack("{s:[{s:o, s:s, s:s}], s:I}", "iceServers", "urls",
-                                    make_urls(c), "username", name, "credential", credential, "ttl",
-                                    (json_int_t)c->ttl));
+                                    make_urls(c), "username", made.name, "credential",
+                                    made.password, "ttl", (json_int_t)c->ttl));
 }
 
 static int run(struct ctl *c)

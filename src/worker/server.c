@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "turn/server.h"
+#include "util/codec.h"
 #include "util/rand.h"
 #include "worker/worker.h"
 
@@ -16,6 +17,7 @@
 struct server {
     uint8_t nonce_key[32];
     uint8_t ticket_key[TURN_TICKET_KEY_LEN];
+    char ice_secret[65]; // as long as the process: credentials live on when it reloads
     struct snapshot *snapshot;
     struct ports *ports;
     struct quota *quota;
@@ -74,7 +76,10 @@ int server_new(struct server **out, struct conf *conf, const char **why)
     }
     rand_bytes(s->nonce_key, sizeof s->nonce_key);
     rand_bytes(s->ticket_key, sizeof s->ticket_key);
-    s->snapshot = snapshot_new(conf, s->nonce_key, why);
+    uint8_t secret[32];
+    rand_bytes(secret, sizeof secret);
+    hex_encode(s->ice_secret, secret, sizeof secret);
+    s->snapshot = snapshot_new(conf, s->nonce_key, s->ice_secret, why);
     int err = s->snapshot ? build(s, why) : -EINVAL;
     if (err) {
         server_free(s);
@@ -146,6 +151,13 @@ static const char *fixed_difference(const struct conf *a, const struct conf *b)
             a->listen[i].proxy_protocol != b->listen[i].proxy_protocol ||
             !addr_equal(&a->listen[i].addr, &b->listen[i].addr))
             return "listen";
+    if (a->signal.listen.addr.port != b->signal.listen.addr.port)
+        return "signal.port";
+    if (a->signal.listen.any != b->signal.listen.any ||
+        !addr_equal(&a->signal.listen.addr, &b->signal.listen.addr))
+        return "signal.address";
+    if (a->signal.tls != b->signal.tls)
+        return "signal.tls";
     return NULL;
 }
 
@@ -176,7 +188,7 @@ int server_reload(struct server *s, struct conf *conf, const char **why)
         conf_free(conf);
         return -EINVAL;
     }
-    struct snapshot *snapshot = snapshot_new(conf, s->nonce_key, why);
+    struct snapshot *snapshot = snapshot_new(conf, s->nonce_key, s->ice_secret, why);
     if (!snapshot)
         return -EINVAL;
     int err = try_stores(snapshot, why);
@@ -221,4 +233,9 @@ unsigned server_workers(const struct server *s)
 const struct conf *server_conf(const struct server *s)
 {
     return s->snapshot->conf;
+}
+
+struct snapshot *server_snapshot(const struct server *s)
+{
+    return s->snapshot;
 }

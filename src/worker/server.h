@@ -6,6 +6,7 @@
 #include "conf/conf.h"
 
 struct server;
+struct snapshot;
 
 // Whether the files that a configuration names, certificates and keys, can be used, without making
 // anything. 0 or a negative errno; *why then says what failed (valid until the next call in this
@@ -32,5 +33,7 @@ void server_free(struct server *s);
 
 unsigned server_workers(const struct server *s);
 const struct conf *server_conf(const struct server *s);
+// Borrowed until the next reload: take a reference to keep it.
+struct snapshot *server_snapshot(const struct server *s);
 
 #endif

@@ -80,22 +80,28 @@ static void add_store_endpoints(struct list *closed, const char *uri)
     }
 }
 
+static void close_listener(struct list *l, const struct conf_listen *listen)
+{
+    if (!listen->any) {
+        list_add(l, &listen->addr);
+        return;
+    }
+    struct addr any = {.family = ADDR_IPV4, .port = listen->addr.port};
+    list_add(l, &any);
+    any.family = ADDR_IPV6;
+    list_add(l, &any);
+}
+
 // Peers that are never reached whatever is allowed: our listeners and our stores (threat: a relay
 // loop, or the relay as a way in).
 static bool find_closed(struct snapshot *s)
 {
     struct list l = {0};
     const struct conf *c = s->conf;
-    for (size_t i = 0; i < c->listen_count; i++) {
-        if (!c->listen[i].any) {
-            list_add(&l, &c->listen[i].addr);
-            continue;
-        }
-        struct addr any = {.family = ADDR_IPV4, .port = c->listen[i].addr.port};
-        list_add(&l, &any);
-        any.family = ADDR_IPV6;
-        list_add(&l, &any);
-    }
+    for (size_t i = 0; i < c->listen_count; i++)
+        close_listener(&l, &c->listen[i]);
+    if (c->signal.listen.addr.port)
+        close_listener(&l, &c->signal.listen);
     for (size_t i = 0; i < c->auth.store_count; i++)
         add_store_endpoints(&l, c->auth.stores[i]);
     s->closed = l.items;
@@ -158,6 +164,22 @@ static void fill_auth(struct snapshot *s, const uint8_t nonce_key[32])
                    EVP_sha256(), NULL);
 }
 
+// The configuration's own secrets, else that of the process where iceServers are given out.
+static void fill_secrets(struct snapshot *s, const char *ice_secret)
+{
+    const struct conf *c = s->conf;
+    if (c->auth.secret_count) {
+        s->stores.secrets = (const char *const *)c->auth.secrets;
+        s->stores.secret_count = c->auth.secret_count;
+    } else if (c->signal.listen.addr.port) {
+        s->ice_secret = ice_secret;
+        s->stores.secrets = &s->ice_secret;
+        s->stores.secret_count = 1;
+    }
+    if (c->signal.listen.addr.port)
+        s->ice_secret = s->stores.secrets[0];
+}
+
 static bool fill_stores(struct snapshot *s)
 {
     const struct conf *c = s->conf;
@@ -181,8 +203,6 @@ static bool fill_stores(struct snapshot *s)
         .uri_count = c->auth.store_count,
         .users = s->users,
         .user_count = c->auth.user_count,
-        .secrets = (const char *const *)c->auth.secrets,
-        .secret_count = c->auth.secret_count,
         .token_keys = s->token_keys,
         .token_key_count = c->tokens.key_count,
         .cache_ttl_ms = c->auth.cache_ttl * 1000,
@@ -270,7 +290,8 @@ const char *snapshot_explain(const struct conf *c, const char *why)
     return text;
 }
 
-struct snapshot *snapshot_new(struct conf *conf, const uint8_t nonce_key[32], const char **why)
+struct snapshot *snapshot_new(struct conf *conf, const uint8_t nonce_key[32],
+                              const char *ice_secret, const char **why)
 {
     char tls_why[TLS_WHY_MAX];
     *why = "out of memory";
@@ -293,6 +314,7 @@ struct snapshot *snapshot_new(struct conf *conf, const uint8_t nonce_key[32], co
         snapshot_unref(s);
         return NULL;
     }
+    fill_secrets(s, ice_secret);
     fill_turn(s, nonce_key);
     snapshot_fill_behaviors(s);
     return s;

@@ -18,6 +18,7 @@ struct snapshot {
     struct policy policy;
     struct turn_config turn;
     struct stores_config stores;
+    const char *ice_secret;  // that credentials in iceServers are made from; NULL: no signaling
     struct tls_context *tls; // NULL: no certificate is configured
     struct addr *relays;     // relay addresses: as configured, or as found
     size_t relay_count;
@@ -28,8 +29,11 @@ struct snapshot {
 };
 
 // Takes ownership of conf, also when it fails. nonce_key: used unless the configuration sets one.
-// One reference is the caller's. NULL with *why set (valid until the next call in this thread).
-struct snapshot *snapshot_new(struct conf *conf, const uint8_t nonce_key[32], const char **why);
+// ice_secret: borrowed; a shared secret of this process, used for iceServers unless the
+// configuration has one. One reference is the caller's. NULL with *why set (valid until the next
+// call in this thread).
+struct snapshot *snapshot_new(struct conf *conf, const uint8_t nonce_key[32],
+                              const char *ice_secret, const char **why);
 struct snapshot *snapshot_ref(struct snapshot *s);
 void snapshot_unref(struct snapshot *s);
 

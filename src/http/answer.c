@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Answers, and what every request is asked.
+#include "http/internal.h"
+
+#include <ctype.h>
+#include <event2/keyvalq_struct.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#define NO_STORE "no-store"
+
+const char *answer_header(const struct exchange *x, const char *name)
+{
+    return evhttp_find_header(evhttp_request_get_input_headers(x->req), name);
+}
+
+void answer_add(struct exchange *x, const char *name, const char *value)
+{
+    evhttp_add_header(evhttp_request_get_output_headers(x->req), name, value);
+}
+
+bool header_has(const char *value, const char *word)
+{
+    size_t len = strlen(word);
+    while (value && *value) {
+        value += strspn(value, " \t,");
+        size_t n = strcspn(value, ",");
+        size_t used = n;
+        while (used && (value[used - 1] == ' ' || value[used - 1] == '\t'))
+            used--;
+        if (used == len && strncasecmp(value, word, len) == 0)
+            return true;
+        value += n;
+    }
+    return false;
+}
+
+// --- security ---
+
+// A host as it may stand in a header of ours: nothing that could end it.
+static bool plain_host(const char *host)
+{
+    size_t len = strlen(host);
+    return len > 0 && len < 256 &&
+           strspn(host, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                        "0123456789.-:[]_") == len;
+}
+
+// Some browsers do not count WebSockets to the same host as 'self'.
+static void add_policy(struct exchange *x)
+{
+    char policy[1024], sockets[600] = "";
+    const char *host = answer_header(x, "Host");
+    if (host && plain_host(host))
+        snprintf(sockets, sizeof sockets, " ws://%s wss://%s", host, host);
+    snprintf(
+        policy, sizeof policy,
+        "default-src 'self'; connect-src 'self'%s; img-src 'self' data: blob:; media-src 'self' "
+        "blob:; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        sockets);
+    answer_add(x, "Content-Security-Policy", policy);
+}
+
+static void add_security(struct exchange *x)
+{
+    add_policy(x);
+    answer_add(x, "X-Content-Type-Options", "nosniff");
+    answer_add(x, "Referrer-Policy", "no-referrer");
+    answer_add(x, "X-Frame-Options", "DENY");
+    answer_add(x, "Cross-Origin-Opener-Policy", "same-origin");
+    answer_add(x, "Permissions-Policy",
+               "camera=(self), microphone=(self), display-capture=(self), geolocation=()");
+}
+
+// RFC 6454: the page was served by the host that it talks to. A proxy in front may be the one that
+// speaks TLS, so that without TLS of our own either scheme will do.
+static bool same_origin(const struct exchange *x, const char *origin)
+{
+    const char *host = answer_header(x, "Host");
+    bool secure = strncmp(origin, "https://", 8) == 0;
+    if (!host || (!secure && strncmp(origin, "http://", 7) != 0))
+        return false;
+    if (http_conf(x->http)->signal.tls && !secure)
+        return false;
+    return strcasecmp(origin + (secure ? 8 : 7), host) == 0;
+}
+
+static bool listed_origin(const struct exchange *x, const char *origin)
+{
+    const struct conf *c = http_conf(x->http);
+    for (size_t i = 0; i < c->signal.origin_count; i++)
+        if (strcmp(c->signal.origins[i], "*") == 0 || strcmp(c->signal.origins[i], origin) == 0)
+            return true;
+    return false;
+}
+
+bool answer_origin(struct exchange *x)
+{
+    const char *origin = answer_header(x, "Origin");
+    answer_add(x, "Vary", "Origin");
+    if (!origin || same_origin(x, origin))
+        return true;
+    if (!listed_origin(x, origin)) {
+        answer_error(x, 403, "this origin may not use the server: see signal.origins");
+        return false;
+    }
+    answer_add(x, "Access-Control-Allow-Origin", origin);
+    return true;
+}
+
+const char *answer_token(const struct exchange *x, char *buf, size_t cap)
+{
+    static const char scheme[] = "Bearer ";
+    const char *text = answer_header(x, "Authorization");
+    size_t len = 0;
+    if (text && strncasecmp(text, scheme, sizeof scheme - 1) == 0) {
+        text += sizeof scheme - 1;
+        text += strspn(text, " ");
+        len = strlen(text);
+    } else {
+        for (text = x->query; text; text = strchr(text, '&') ? strchr(text, '&') + 1 : NULL)
+            if (strncmp(text, "token=", 6) == 0)
+                break;
+        if (text) {
+            text += 6;
+            len = strcspn(text, "&");
+        }
+    }
+    if (!text || !len || len >= cap)
+        return NULL;
+    memcpy(buf, text, len);
+    buf[len] = '\0';
+    return buf;
+}
+
+// --- who it is ---
+
+static bool is_proxy(const struct conf *c, const struct addr *a)
+{
+    for (size_t i = 0; i < c->signal.proxy_count; i++)
+        if (addr_range_contains(&c->signal.proxies[i], a))
+            return true;
+    return false;
+}
+
+// The last entry was written by the proxy that speaks to us, the one before by the one that speaks
+// to that: as far as we trust them. What stands before may be anybody's invention.
+struct addr answer_client_address(const struct exchange *x)
+{
+    const struct conf *c = http_conf(x->http);
+    struct addr found = x->client->addr, next;
+    const char *list = answer_header(x, "X-Forwarded-For");
+    size_t end = list ? strlen(list) : 0;
+    while (end && is_proxy(c, &found)) {
+        size_t begin = end;
+        while (begin && list[begin - 1] != ',')
+            begin--;
+        char text[ADDR_STRLEN];
+        const char *p = list + begin;
+        size_t len = end - begin;
+        for (; len && isspace((unsigned char)*p); p++)
+            len--;
+        while (len && isspace((unsigned char)p[len - 1]))
+            len--;
+        if (len >= sizeof text)
+            break;
+        memcpy(text, p, len);
+        text[len] = '\0';
+        if (addr_parse_ip(&next, text, 0))
+            break;
+        found = next;
+        end = begin ? begin - 1 : 0;
+    }
+    found.port = 0;
+    return found;
+}
+
+// --- answers ---
+
+static void log_request(const struct exchange *x, int status)
+{
+    // Neither query nor headers: they may carry a token.
+    if (log_on(LOG_LVL_DEBUG))
+        log_line(LOG_LVL_DEBUG, "http", &(struct log_about){.client = &x->client->addr}, "%s: %d",
+                 x->path, status);
+}
+
+void answer_send(struct exchange *x, int status, const char *type, const void *body, size_t len)
+{
+    char length[32];
+    struct evbuffer *buffer = NULL;
+    add_security(x);
+    if (type) {
+        answer_add(x, "Content-Type", type);
+        snprintf(length, sizeof length, "%zu", len);
+        answer_add(x, "Content-Length", length);
+    }
+    if (type && len && x->method != EVHTTP_REQ_HEAD) {
+        buffer = evbuffer_new();
+        if (!buffer || evbuffer_add(buffer, body, len)) {
+            if (buffer)
+                evbuffer_free(buffer);
+            client_close(x->client);
+            return;
+        }
+    }
+    log_request(x, status);
+    evhttp_send_reply(x->req, status, NULL, buffer);
+    if (buffer)
+        evbuffer_free(buffer);
+}
+
+void answer_error(struct exchange *x, int status, const char *text)
+{
+    char body[256];
+    int len = snprintf(body, sizeof body, "{\"error\":\"%s\"}\n", text);
+    answer_add(x, "Cache-Control", NO_STORE);
+    answer_send(x, status, "application/json", body, (size_t)len);
+}
+
+void answer_not_allowed(struct exchange *x, const char *allowed)
+{
+    if (x->method != EVHTTP_REQ_OPTIONS) {
+        answer_add(x, "Allow", allowed);
+        answer_error(x, 405, "this method is not allowed here");
+        return;
+    }
+    answer_add(x, "Allow", allowed);
+    answer_add(x, "Access-Control-Allow-Methods", allowed);
+    answer_add(x, "Access-Control-Allow-Headers", "Authorization, Content-Type");
+    answer_add(x, "Access-Control-Max-Age", "600");
+    answer_send(x, 204, NULL, NULL, 0);
+}
+
+void answer_begin(struct exchange *x, int status, const char *reason, struct evbuffer *out)
+{
+    struct evkeyval *header;
+    log_request(x, status);
+    evbuffer_add_printf(out, "HTTP/1.1 %d %s\r\n", status, reason);
+    for (header = evhttp_request_get_output_headers(x->req)->tqh_first; header;
+         header = header->next.tqe_next)
+        evbuffer_add_printf(out, "%s: %s\r\n", header->key, header->value);
+    evbuffer_add(out, "\r\n", 2);
+}

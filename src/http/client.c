@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Connections, from accept to close: how many there are of whom, and for how long they may say
+// nothing. evhttp 2.1 has no hook for a new connection but the one that makes its bufferevent,
+// before anything is known of the client, and its time-outs start again with every byte.
+#include "http/internal.h"
+
+#include <errno.h>
+#include <event2/bufferevent_ssl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define REFUSED_MAX 256   // that are told so at a time; more are closed without a word
+#define REFUSED_MS 2000   // to send a request that is answered with 503
+#define REPLYING_MS 60000 // to take an answer
+
+static void set_state(struct client *c, enum client_state state)
+{
+    c->state = state;
+    c->since_ms = http_clock_ms();
+}
+
+static void list_remove(struct client *c)
+{
+    if (!c->prev)
+        return;
+    *c->prev = c->next;
+    if (c->next)
+        c->next->prev = c->prev;
+    c->prev = NULL;
+}
+
+static void release_source(struct client *c)
+{
+    if (c->source)
+        --*c->source;
+    c->source = NULL;
+}
+
+static void forget(struct client *c)
+{
+    struct http *h = c->http;
+    list_remove(c);
+    release_source(c);
+    h->refused_count -= c->refused;
+    h->client_count--;
+    free(c);
+}
+
+// evhttp is about to free the connection, whoever wanted that.
+static void on_close(struct evhttp_connection *evcon, void *arg)
+{
+    struct client *c = arg;
+    struct link *link = c->link;
+    evutil_socket_t fd = bufferevent_getfd(c->bev);
+    if (fd >= 0 && (size_t)fd < c->http->fd_count)
+        c->http->by_fd[fd] = NULL;
+    c->link = NULL;
+    forget(c);
+    if (link)
+        link_lost(link);
+}
+
+void client_close(struct client *c)
+{
+    evhttp_connection_free(c->evcon); // calls on_close
+}
+
+// --- a new one ---
+
+static struct bufferevent *make_bufferevent(struct http *h)
+{
+    if (!http_conf(h)->signal.tls)
+        return bufferevent_socket_new(h->base, -1, BEV_OPT_CLOSE_ON_FREE);
+    SSL *ssl = tls_context_stream(h->snapshot->tls);
+    if (!ssl)
+        return NULL;
+    // bufferevent_openssl waits for the socket when SSL_pending is 0: what OpenSSL had read ahead
+    // would wait with it.
+    SSL_set_read_ahead(ssl, 0);
+    struct bufferevent *bev = bufferevent_openssl_socket_new(
+        h->base, -1, ssl, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
+    if (bev)
+        bufferevent_openssl_set_allow_dirty_shutdown(bev, 1);
+    else
+        SSL_free(ssl);
+    return bev;
+}
+
+// Where NULL is returned evhttp makes a bufferevent by itself: client_of does not know it, and its
+// first request is its last.
+static struct bufferevent *on_bufferevent(struct event_base *base, void *arg)
+{
+    struct http *h = arg;
+    struct client *c = calloc(1, sizeof *c);
+    struct bufferevent *bev = c ? make_bufferevent(h) : NULL;
+    if (!bev) {
+        free(c);
+        return NULL;
+    }
+    c->http = h;
+    c->bev = bev;
+    bufferevent_incref(bev); // until on_fresh
+    c->next = h->clients;
+    c->prev = &h->clients;
+    if (c->next)
+        c->next->prev = &c->next;
+    h->clients = c;
+    h->client_count++;
+    set_state(c, CLIENT_FRESH);
+    event_active(&h->fresh, EV_TIMEOUT, 0);
+    return bev;
+}
+
+static bool remember(struct http *h, evutil_socket_t fd, struct client *c)
+{
+    size_t i = (size_t)fd;
+    if (i >= h->fd_count) {
+        size_t n = i < 512 ? 1024 : i * 2;
+        struct client **grown = realloc(h->by_fd, n * sizeof *grown);
+        if (!grown)
+            return false;
+        memset(grown + h->fd_count, 0, (n - h->fd_count) * sizeof *grown);
+        h->by_fd = grown;
+        h->fd_count = n;
+    }
+    h->by_fd[i] = c;
+    return true;
+}
+
+static bool find_address(struct client *c, evutil_socket_t fd)
+{
+    struct sockaddr_storage ss;
+    socklen_t len = sizeof ss;
+    return getpeername(fd, (struct sockaddr *)&ss, &len) == 0 &&
+           addr_from_sockaddr(&c->addr, (struct sockaddr *)&ss) == 0;
+}
+
+static bool is_proxy(const struct http *h, const struct addr *a)
+{
+    const struct conf *conf = http_conf(h);
+    for (size_t i = 0; i < conf->signal.proxy_count; i++)
+        if (addr_range_contains(&conf->signal.proxies[i], a))
+            return true;
+    return false;
+}
+
+// Counts it with its source. False when that has, or all have, too many.
+static bool admit(struct client *c)
+{
+    struct http *h = c->http;
+    const struct conf *conf = http_conf(h);
+    size_t len = c->addr.family == ADDR_IPV6 ? 8 : 4;
+    if (!is_proxy(h, &c->addr)) {
+        c->source = &h->sources[siphash(&h->hash_key, c->addr.ip, len) % HTTP_SOURCES];
+        ++*c->source;
+    }
+    return h->client_count <= conf->signal.connections &&
+           (!c->source || *c->source <= conf->signal.address_connections);
+}
+
+static void log_refused(struct http *h, const struct client *c)
+{
+    uint32_t more;
+    if (!log_limit_pass(&h->log_full, 5, http_clock_ms() / 1000, &more))
+        return;
+    log_line(LOG_LVL_WARNING, "http", &(struct log_about){.client = &c->addr},
+             "too many connections %s: refused (%u more since the last such line)",
+             h->client_count > http_conf(h)->signal.connections ? "(signal.connections)"
+                                                                : "(signal.address_connections)",
+             more);
+}
+
+static void begin(struct client *c)
+{
+    struct http *h = c->http;
+    evutil_socket_t fd = bufferevent_getfd(c->bev);
+    int on = 1;
+    if (fd < 0 || !find_address(c, fd) || !remember(h, fd, c)) {
+        client_close(c);
+        return;
+    }
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (!admit(c)) {
+        log_refused(h, c);
+        if (h->refused_count >= REFUSED_MAX) {
+            client_close(c);
+            return;
+        }
+        c->refused = true;
+        h->refused_count++;
+    }
+    set_state(c, CLIENT_READING);
+}
+
+static void on_fresh(evutil_socket_t fd, short what, void *arg)
+{
+    struct http *h = arg;
+    for (struct client *c = h->clients, *next; c && c->state == CLIENT_FRESH; c = next) {
+        void *owner = NULL;
+        next = c->next;
+        // evhttp has set its callbacks by now, with the connection as their argument; none are left
+        // when it has given up on it.
+        bufferevent_getcb(c->bev, NULL, NULL, NULL, &owner);
+        if (!owner) {
+            bufferevent_decref(c->bev);
+            forget(c);
+            continue;
+        }
+        c->evcon = owner;
+        evhttp_connection_set_closecb(c->evcon, on_close, c);
+        bufferevent_decref(c->bev); // evhttp's is left
+        begin(c);
+    }
+}
+
+int clients_attach(struct http *h)
+{
+    h->sources = calloc(HTTP_SOURCES, sizeof *h->sources);
+    if (!h->sources)
+        return -ENOMEM;
+    event_assign(&h->fresh, h->base, -1, 0, on_fresh, h);
+    evhttp_set_bevcb(h->evhttp, on_bufferevent, h);
+    return 0;
+}
+
+void clients_detach(struct http *h)
+{
+    if (event_initialized(&h->fresh)) {
+        event_del(&h->fresh);
+        on_fresh(-1, 0, h); // so that evhttp has all of them
+    }
+}
+
+// --- in use ---
+
+static void on_complete(struct evhttp_request *req, void *arg)
+{
+    struct client *c = arg;
+    if (c->state == CLIENT_REPLYING)
+        set_state(c, CLIENT_READING);
+}
+
+struct client *client_of(struct http *h, struct evhttp_request *req)
+{
+    struct evhttp_connection *evcon = evhttp_request_get_connection(req);
+    struct bufferevent *bev = evhttp_connection_get_bufferevent(evcon);
+    evutil_socket_t fd = bufferevent_getfd(bev);
+    struct client *c = fd >= 0 && (size_t)fd < h->fd_count ? h->by_fd[fd] : NULL;
+    if (!c || c->bev != bev)
+        return NULL;
+    set_state(c, CLIENT_REPLYING);
+    evhttp_request_set_on_complete_cb(req, on_complete, c);
+    return c;
+}
+
+void client_take(struct client *c, struct link *link)
+{
+    list_remove(c);
+    release_source(c);
+    set_state(c, CLIENT_TAKEN);
+    c->link = link;
+    link->client = c;
+    bufferevent_set_timeouts(c->bev, NULL, NULL);
+}
+
+void clients_sweep(struct http *h, int64_t now_ms)
+{
+    int64_t request_ms = (int64_t)http_conf(h)->signal.request_timeout * 1000;
+    for (struct client *c = h->clients, *next; c; c = next) {
+        next = c->next;
+        int64_t limit = c->state == CLIENT_REPLYING ? REPLYING_MS
+                        : c->refused                ? REFUSED_MS
+                                                    : request_ms;
+        if (c->state != CLIENT_FRESH && now_ms - c->since_ms >= limit)
+            client_close(c);
+    }
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Where the relay is and a credential for it (draft-uberti-behave-turn-rest), as the argument of
+// new RTCPeerConnection() and in the form of Matrix (client-server API, voip/turnServer).
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "auth/shared_secret.h"
+#include "conf/ice.h"
+#include "http/internal.h"
+#include "util/codec.h"
+#include "util/rand.h"
+
+#define USER_MAX 255
+
+static void append(const char *url, void *urls)
+{
+    json_array_append_new(urls, json_string(url));
+}
+
+static json_t *make_urls(const struct http *h, enum conf_ice_kind kind)
+{
+    const struct conf *c = http_conf(h);
+    json_t *urls = json_array();
+    if (urls)
+        conf_ice_urls(c, kind, c->signal.host, c->realm, append, urls);
+    return urls;
+}
+
+// Nobody is to tell users apart by a name that they have in common.
+static const char *name_or_random(const char *user, char buf[17])
+{
+    uint8_t random[8];
+    if (*user)
+        return user;
+    rand_bytes(random, sizeof random);
+    return hex_encode(buf, random, sizeof random);
+}
+
+static int make_credential(const struct http *h, const char *user,
+                           struct shared_secret_credential *out)
+{
+    char random[17];
+    int64_t expires = time(NULL) + (int64_t)http_conf(h)->signal.ttl;
+    return shared_secret_make(out, h->snapshot->ice_secret, expires, name_or_random(user, random));
+}
+
+// The array of iceServers, or NULL when out of memory.
+static json_t *make_servers(const struct http *h, const char *user)
+{
+    struct shared_secret_credential made;
+    if (make_credential(h, user, &made))
+        return NULL;
+    json_t *stun = make_urls(h, CONF_ICE_STUN), *turn = make_urls(h, CONF_ICE_TURN);
+    json_t *servers = json_array();
+    if (json_array_size(stun) > 0)
+        json_array_append_new(servers, json_pack("{s:O}", "urls", stun));
+    json_array_append_new(servers, json_pack("{s:O, s:s, s:s}", "urls", turn, "username", made.name,
+                                             "credential", made.password));
+    json_decref(stun);
+    json_decref(turn);
+    return servers;
+}
+
+int ice_servers(void *http, const char *user, size_t user_len, char *out, size_t cap, uint32_t *ttl)
+{
+    const struct http *h = http;
+    char name[USER_MAX + 1];
+    if (user_len > USER_MAX)
+        return -EINVAL;
+    memcpy(name, user, user_len);
+    name[user_len] = '\0';
+    json_t *servers = make_servers(h, name);
+    if (!servers)
+        return -ENOMEM;
+    size_t len = json_dumpb(servers, out, cap, JSON_COMPACT);
+    json_decref(servers);
+    *ttl = http_conf(h)->signal.ttl;
+    return len == 0 || len > cap ? -ENOMEM : (int)len;
+}
+
+static json_t *make_matrix(const struct http *h, const char *user)
+{
+    struct shared_secret_credential made;
+    if (make_credential(h, user, &made))
+        return NULL;
+    return json_pack("{s:s, s:s, s:o, s:I}", "username", made.name, "password", made.password,
+                     "uris", make_urls(h, CONF_ICE_TURN), "ttl",
+                     (json_int_t)http_conf(h)->signal.ttl);
+}
+
+void ice_answer(struct exchange *x, bool matrix)
+{
+    char token[TOKEN_TEXT_MAX], user[USER_MAX + 1];
+    const char *given = answer_token(x, token, sizeof token);
+    int err =
+        signal_hub_check_token(x->http->hub, given, given ? strlen(given) : 0, user, sizeof user);
+    if (err == -EACCES) {
+        answer_add(x, "WWW-Authenticate", "Bearer");
+        answer_error(x, 401, "a valid token is needed");
+        return;
+    }
+    json_t *answer = NULL;
+    if (!err && matrix)
+        answer = make_matrix(x->http, user);
+    else if (!err)
+        answer = json_pack("{s:o, s:I}", "iceServers", make_servers(x->http, user), "ttl",
+                           (json_int_t)http_conf(x->http)->signal.ttl);
+    char *text = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
+    json_decref(answer);
+    if (!text) {
+        answer_error(x, 500, "out of memory");
+        return;
+    }
+    answer_add(x, "Cache-Control", "no-store");
+    answer_send(x, 200, "application/json", text, strlen(text));
+    free(text);
+}

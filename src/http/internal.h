@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What the parts of the HTTP server share.
+#ifndef TP_HTTP_INTERNAL_H
+#define TP_HTTP_INTERNAL_H
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <event2/http.h>
+#include <event2/listener.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "http/http.h"
+#include "signal/hub.h"
+#include "util/addr.h"
+#include "util/log.h"
+#include "util/siphash.h"
+#include "worker/mailbox.h"
+
+#define HTTP_SOURCES 65536 // slots that connections are counted in by a hash of their address
+#define HTTP_LISTENERS 2
+#define EVENTS_BUCKETS 1024
+
+struct link;
+struct event_stream;
+
+// Where a connection is on its way.
+enum client_state {
+    CLIENT_FRESH,    // accepted in this turn of the loop
+    CLIENT_READING,  // a request is awaited
+    CLIENT_REPLYING, // and answered
+    CLIENT_TAKEN,    // it carries messages now; evhttp reads and writes it no longer
+};
+
+// A connection. evhttp owns socket and bufferevent; this is what it does not know.
+struct client {
+    struct client *next, **prev; // all that are not taken
+    struct http *http;
+    struct bufferevent *bev; // with a reference of our own until the state is no longer fresh
+    struct evhttp_connection *evcon;
+    struct addr addr; // of the peer: an IPv4 address if it is mapped
+    uint32_t *source; // where it is counted; NULL: it is not
+    int64_t since_ms; // of the state
+    enum client_state state;
+    bool refused; // gets 503 whatever it wants
+    struct link *link;
+};
+
+struct http {
+    struct event_base *base;
+    struct evhttp *evhttp;
+    struct evconnlistener *listeners[HTTP_LISTENERS];
+    unsigned listener_count;
+    struct snapshot *snapshot;
+    struct mailbox *mailbox;
+    struct event second, fresh, tick, reap, resume_accept;
+    struct signal_hub *hub;
+    struct client *clients; // not taken
+    struct client **by_fd;  // all
+    size_t fd_count;
+    unsigned client_count, refused_count;
+    struct siphash_key hash_key;
+    uint32_t *sources; // HTTP_SOURCES
+    struct link *links, *dying;
+    unsigned link_count;
+    struct event_stream *sessions[EVENTS_BUCKETS];
+    struct log_limit log_full, log_accept;
+    int64_t stop_ms; // when to end; 0: not yet
+    pthread_t thread;
+    bool started;
+};
+
+static inline int64_t http_clock_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static inline const struct conf *http_conf(const struct http *h)
+{
+    return h->snapshot->conf;
+}
+
+// --- client.c ---
+
+// Has evhttp tell of every connection. 0 or -ENOMEM.
+int clients_attach(struct http *h);
+void clients_detach(struct http *h);
+void clients_sweep(struct http *h, int64_t now_ms);
+// The client of a request; NULL when it could not be kept track of: then its connection is to be
+// dropped.
+struct client *client_of(struct http *h, struct evhttp_request *req);
+// Takes the connection away from evhttp, which keeps the request until the client is closed.
+void client_take(struct client *c, struct link *link);
+// Closes it and frees c. Its link hears of it by link_lost.
+void client_close(struct client *c);
+
+// --- link.c: a connection that carries messages ---
+
+struct link_kind {
+    void (*send_text)(struct link *l, const void *data, size_t len);
+    void (*ping)(struct link *l);
+    // A good-bye behind what has been queued; the connection ends when the client has it.
+    void (*close)(struct link *l, unsigned code, const char *reason);
+    void (*free)(struct link *l);
+};
+
+struct link {
+    struct link *next, **prev; // all; when dying those to be freed
+    const struct link_kind *kind;
+    struct http *http;
+    struct client *client;    // NULL: it is gone
+    struct signal_conn *conn; // NULL: the hub is done with it
+    struct addr addr;
+    unsigned code;  // that the client closed with, for the hub
+    int64_t end_ms; // when it ends even if the client does not take the good-bye; 0: not yet
+};
+
+extern const struct signal_ops link_signal_ops;
+
+// Opens it in the hub: token NULL if none came. False: over a limit; then nothing was done, and l
+// is still the caller's.
+bool link_open(struct link *l, struct http *h, const struct link_kind *kind,
+               const struct addr *addr, const char *token);
+// The client is gone: tells the hub, and frees l once nobody is in the middle of it.
+void link_lost(struct link *l);
+// Tells the hub that there is nothing more to come; the client has link_linger to hear why.
+void link_end(struct link *l);
+// Bytes that wait to be sent.
+size_t link_backlog(struct link *l);
+// Closes it with 1013 if that is too much.
+void link_check_backlog(struct link *l);
+void links_sweep(struct http *h, int64_t now_ms);
+void links_reap(struct http *h);
+
+// --- answer.c: a request and its answer ---
+
+struct exchange {
+    struct http *http;
+    struct client *client;
+    struct evhttp_request *req;
+    enum evhttp_cmd_type method;
+    const char *path, *query; // as they came; query NULL: none
+};
+
+const char *answer_header(const struct exchange *x, const char *name); // of the request, or NULL
+void answer_add(struct exchange *x, const char *name, const char *value);
+// Sends status, the headers so far and a body of that type (none for HEAD). type NULL: no body.
+void answer_send(struct exchange *x, int status, const char *type, const void *body, size_t len);
+// An error as {"error":"text"}.
+void answer_error(struct exchange *x, int status, const char *text);
+// 405, or 204 for OPTIONS, with what is allowed.
+void answer_not_allowed(struct exchange *x, const char *allowed);
+// Whether the origin may use the server; adds the headers of CORS. Else it has been answered.
+bool answer_origin(struct exchange *x);
+// The client's address as far as we believe it (signal.proxies).
+struct addr answer_client_address(const struct exchange *x);
+// What stands behind "Authorization: Bearer", else behind token= in the query, in buf. NULL:
+// neither, or too long.
+const char *answer_token(const struct exchange *x, char *buf, size_t cap);
+// The status line and headers for who sends the rest by himself.
+void answer_begin(struct exchange *x, int status, const char *reason, struct evbuffer *out);
+// Whether a comma-separated header has that word.
+bool header_has(const char *value, const char *word);
+
+#define TOKEN_TEXT_MAX 8192
+
+// --- route.c ---
+void route_request(struct evhttp_request *req, void *http);
+
+// --- files.c ---
+void files_answer(struct exchange *x);
+
+// --- ice.c ---
+void ice_answer(struct exchange *x, bool matrix);
+// As signal_ops.ice_servers.
+int ice_servers(void *http, const char *user, size_t user_len, char *out, size_t cap,
+                uint32_t *ttl);
+
+// --- websocket.c ---
+void websocket_upgrade(struct exchange *x);
+
+// --- events.c: server-sent events and POST, for who cannot have a WebSocket ---
+void events_answer(struct exchange *x, const char *session);
+
+#endif
