@@ -91,11 +91,12 @@ export class Daemon {
     return daemon;
   }
 
-  // As `turnpiked --dev`, on a free port.
+  // As `turnpiked --dev`, on free ports.
   static async startDev() {
     const daemon = new Daemon();
     daemon.port = await freePort();
-    await daemon.#run(['--dev', '--set', `listen=${listeners(daemon.port)}`]);
+    daemon.pagePort = await freePort();
+    await daemon.#run(['--dev', '--set', `listen=${listeners(daemon.port)}`, '--set', `signal.port=${daemon.pagePort}`]);
     return daemon;
   }
 
