@@ -144,13 +144,24 @@ static bool is_proxy(const struct conf *c, const struct addr *a)
     return false;
 }
 
+// The last of that name: some proxies append to the client's own, others add one behind it.
+static const char *last_header(const struct exchange *x, const char *name)
+{
+    const char *found = NULL;
+    for (const struct evkeyval *h = evhttp_request_get_input_headers(x->req)->tqh_first; h;
+         h = h->next.tqe_next)
+        if (strcasecmp(h->key, name) == 0)
+            found = h->value;
+    return found;
+}
+
 // The last entry was written by the proxy that speaks to us, the one before by the one that speaks
 // to that: as far as we trust them. What stands before may be anybody's invention.
 struct addr answer_client_address(const struct exchange *x)
 {
     const struct conf *c = http_conf(x->http);
     struct addr found = x->client->addr, next;
-    const char *list = answer_header(x, "X-Forwarded-For");
+    const char *list = last_header(x, "X-Forwarded-For");
     size_t end = list ? strlen(list) : 0;
     while (end && is_proxy(c, &found)) {
         size_t begin = end;

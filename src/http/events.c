@@ -191,12 +191,16 @@ static void take_message(struct exchange *x, const char *id, size_t len)
         answer_error(x, 413, "the message is too long");
         return;
     }
-    const unsigned char *data = evbuffer_pullup(body, -1);
-    if (size && !utf8_valid(data, size)) {
+    const unsigned char *data = size ? evbuffer_pullup(body, -1) : (const unsigned char *)"";
+    if (!data) {
+        answer_error(x, 500, "out of memory");
+        return;
+    }
+    if (!utf8_valid(data, size)) {
         answer_error(x, 400, "the message is not UTF-8");
         return;
     }
-    signal_conn_text(s->link.conn, size ? data : (const unsigned char *)"", size, http_clock_ms());
+    signal_conn_text(s->link.conn, data, size, http_clock_ms());
     link_check_backlog(&s->link);
     answer_add(x, "Cache-Control", "no-store");
     answer_send(x, 204, NULL, NULL, 0);

@@ -246,6 +246,9 @@ def test_proxies():
             ws.append(websocket.WebSocket(d.http, headers={"X-Forwarded-For": "1.2.3.4, 198.51.100.7"}))
         r = fetch(d.http, "/signal", headers={**websocket.upgrade_headers(), "X-Forwarded-For": "9.9.9.9, 198.51.100.7"})
         tap.equal(r.status, 503, "what a client says of itself is not believed")
+        r = fetch(d.http, "/signal", headers=[*websocket.upgrade_headers().items(), ("X-Forwarded-For", "9.9.9.9"),
+                                              ("X-Forwarded-For", "198.51.100.7")])
+        tap.equal(r.status, 503, "nor in a header of its own")
     with server(signal={"address_connections": 2}) as d:
         ws = [websocket.WebSocket(d.http, headers={"X-Forwarded-For": "203.0.113.%d" % i}) for i in range(2)]
         r = fetch(d.http, "/signal", headers={**websocket.upgrade_headers(), "X-Forwarded-For": "203.0.113.9"})
