@@ -123,6 +123,8 @@ static void on_frame_start(wslay_event_context_ptr ctx,
     struct websocket *ws = user;
     const struct conf *c = http_conf(ws->link.http);
     ws->frame = arg->opcode;
+    if (arg->opcode == WSLAY_CONNECTION_CLOSE && arg->payload_length == 1)
+        fail(ws, WSLAY_CODE_PROTOCOL_ERROR); // half a status code (RFC 6455 5.5.1)
     if (wslay_is_ctrl_frame(arg->opcode))
         return;
     if (arg->opcode != WSLAY_CONTINUATION_FRAME) {
