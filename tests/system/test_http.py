@@ -105,6 +105,22 @@ def test_wrong_requests():
         tap.equal(fetch(d.http, "/").status, 200, "and the server lives")
 
 
+def test_pipelined():
+    """Hundreds of requests at once, over plain HTTP and TLS, are answered one after the other"""
+    authority = certs.Authority()
+    for tls in (None, authority.issue()):
+        with server(tls=tls) as d:
+            c = Connection(d.http, tls=authority.context() if tls else None)
+            host = "Host: 127.0.0.1:%d\r\n" % d.http
+            c.send("".join("%s /%s HTTP/1.1\r\n%s\r\n" % (method, path, host) for _ in range(100) for method, path in
+                           (("GET", ""), ("HEAD", "ice"), ("GET", "nothing"), ("GET", "ice"))).encode())
+            for _ in range(100):
+                tap.equal([c.response(m).status for m in ("GET", "HEAD", "GET", "GET")], [200, 200, 404, 200], "statuses")
+            c.send(("GET / HTTP/1.1\r\n" + host + "\r\n").encode() * 200)
+            c.close()  # and one that does not wait for them
+            tap.equal(fetch(d.http, "/", tls=authority.context() if tls else None).status, 200, "and the server lives")
+
+
 def credentials(answer):
     servers = [s for s in answer["iceServers"] if "username" in s]
     tap.equal(len(servers), 1, "entries with a credential")
