@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What must be read: said once, on top, until it is dismissed or no longer so.
+import { $, el } from './dom.js';
+
+// key: a later notice of the same key takes its place. actions: [[label, function], …].
+export function notify(key, { kind = 'error', title, text = '', detail = '' }, actions = []) {
+  dismiss(key);
+  const notice = el(
+    'div',
+    { class: 'notice', data: { kind, key } },
+    el('div', {}, el('strong', {}, title), text, detail && el('small', { class: 'hint' }, ` ${detail}`)),
+    el(
+      'button',
+      { type: 'button', class: 'quiet', onclick: () => notice.remove(), 'aria-label': `Dismiss: ${title}` },
+      'Dismiss',
+    ),
+  );
+  if (actions.length) {
+    notice.append(
+      el(
+        'div',
+        { class: 'row buttons' },
+        actions.map(([label, run]) =>
+          el(
+            'button',
+            {
+              type: 'button',
+              onclick: () => {
+                notice.remove();
+                run();
+              },
+            },
+            label,
+          ),
+        ),
+      ),
+    );
+  }
+  $('notices').append(notice);
+}
+
+export function dismiss(key) {
+  for (const notice of $('notices').children) {
+    if (notice.dataset.key === key) notice.remove();
+  }
+}
