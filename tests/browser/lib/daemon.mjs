@@ -100,6 +100,13 @@ export class Daemon {
     return daemon;
   }
 
+  // Ends it, waits while `meanwhile` lasts, and starts it again, at the same ports.
+  async restart(meanwhile = () => {}) {
+    await this.#end('SIGTERM');
+    await meanwhile();
+    await this.#run(this.args);
+  }
+
   constructor() {
     if (!process.env.TURNPIKED) throw new Error('TURNPIKED is not set: run this by `make check`');
     this.folder = mkdtempSync(path.join(os.tmpdir(), 'turnpike-test-'));
@@ -120,19 +127,24 @@ export class Daemon {
 
   // Ends it: { code, signal, clean, left }: clean is false after a sanitizer's report, left is what is in its folder.
   async stop(how = 'SIGTERM') {
-    if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill(how);
-    const ended = await Promise.race([this.exited, sleep(STOP_MS, null, { ref: false })]);
-    if (ended === null) {
-      this.child.kill('SIGKILL');
-      await this.exited;
-    }
+    await this.#end(how);
     const clean = !/Sanitizer|runtime error:/.test(this.output);
     const left = readdirSync(this.folder);
     rmSync(this.folder, { recursive: true, force: true });
     return { code: this.child.exitCode, signal: this.child.signalCode, clean, left };
   }
 
+  async #end(how) {
+    if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill(how);
+    const ended = await Promise.race([this.exited, sleep(STOP_MS, null, { ref: false })]);
+    if (ended === null) {
+      this.child.kill('SIGKILL');
+      await this.exited;
+    }
+  }
+
   async #run(args) {
+    this.args = args;
     const env = { ...process.env, TMPDIR: this.folder };
     this.child = spawn(process.env.TURNPIKED, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [this.child.stdout, this.child.stderr]) {

@@ -25,6 +25,11 @@ export function load(name) {
   return null;
 }
 
+// A file of a module that is installed.
+export function moduleFile(name, file) {
+  return path.join(moduleFolders().find((folder) => existsSync(path.join(folder, name))), name, file);
+}
+
 export const missing = (name) =>
   `the module ${name} is not installed (npm ci in tests/browser, or set TP_NODE_MODULES)`;
 
