@@ -12,9 +12,9 @@
 struct worker;
 
 // Makes a worker and opens its listening sockets; its thread does not run yet. ports and quota are
-// shared by all workers and outlive them; the worker takes a reference of the snapshot. ticket_key: TURN_TICKET_KEY_LEN bytes
-// for mobility tickets, the same for all workers. 0 or a
-// negative errno, *why then says what failed (valid until the next call in this thread).
+// shared by all workers and outlive them; the worker takes a reference of the snapshot. ticket_key:
+// TURN_TICKET_KEY_LEN bytes for mobility tickets, the same for all workers. 0 or a negative errno,
+// *why then says what failed (valid until the next call in this thread).
 int worker_new(struct worker **out, unsigned index, struct snapshot *snapshot, struct ports *ports,
                struct quota *quota, const uint8_t *ticket_key, const char **why);
 
