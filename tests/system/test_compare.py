@@ -42,6 +42,7 @@ def start(tool, *args):
 
     def prepare():
         daemon.die_with_parent()
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs have it ignored
         if space:
             space.enter()
     child = subprocess.Popen([os.path.join(BENCH, tool), *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -89,7 +90,7 @@ def cell(values):
 @tap.limit(120)
 def test_figures_are_those_of_the_runs():
     """every row is in the table, with the ratios of its runs, and --from says the same again"""
-    here = {"turnpike"} | ({"turnserver"} if shutil.which("turnserver") else set())
+    here = {"turnpike", "turnpike+coalesce"} | ({"turnserver"} if shutil.which("turnserver") else set())
     here |= {"floor"} if os.access(FLOOR, os.X_OK) else set()
     for name in {"turnserver", "floor"} - here:
         tap.diag("without %s, which is not here" % name)
