@@ -320,11 +320,8 @@ void stream_accept(struct worker *w, int fd, const struct addr *client,
         close(fd);
         return;
     }
-    int on = 1, off = 0;
+    int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    // Frames are short, and each would be acknowledged at once by whoever reads it: every other one
-    // will do, as for anybody who answers.
-    setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &off, sizeof off);
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     s->sink.flush = stream_flush;
     s->transport = &stream_tcp;
