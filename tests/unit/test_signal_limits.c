@@ -50,8 +50,8 @@ static void too_deep(void **state)
     say_bytes(a, text, sizeof text);
     expect_error(a, "bad_json");
     strcpy(text, "{\"type\":\"message\",\"data\":");
-    memset(text + strlen(text), '[', 65);
-    size_t at = strcspn(text, "[") + 65;
+    size_t at = strlen(text) + 65;
+    memset(text + at - 65, '[', 65);
     memset(text + at, ']', 65);
     strcpy(text + at + 65, "}");
     say(a, text);
