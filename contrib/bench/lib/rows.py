@@ -108,11 +108,15 @@ def _traffic(works, rows, options):
 
 
 def _limits(works, rows, options):
-    for direction in ("up", "down"):
-        arguments = ["--clients", options.clients, "--direction", direction, "--payload", 200, "--duration", options.step]
-        works.append(Work(f"ramp-{direction}", "ramp", arguments, floor=True, timed=False, seconds=35))
-        rows.append(Row(f"ramp-{direction}", "highest rate without loss", f"highest rate without loss, {direction}",
-                        f"ramp-{direction}", "highest_rate", "/s", [Goal("turnserver", 1.5, more=True)], bound=True))
+    """Single packets, and bursts that arrive together: those a generator with one CPU can outrun the servers with."""
+    for shape, title, extra in (("", "", ["--payload", 200]),
+                                ("-8x1200-offload", ", 8 x 1200, offload", ["--payload", 1200, "--burst", 8, "--offload"])):
+        for direction in ("up", "down"):
+            name = f"ramp-{direction}{shape}"
+            arguments = ["--clients", options.clients, "--direction", direction, *extra, "--duration", options.step]
+            works.append(Work(name, "ramp", arguments, floor=True, timed=False, seconds=35))
+            rows.append(Row(name, "highest rate without loss" + title, f"highest rate without loss, {direction}{title}",
+                            name, "highest_rate", "/s", [Goal("turnserver", 1.5, more=True)], bound=True))
 
 
 def _storms(works, rows, options):

@@ -194,7 +194,7 @@ def curves(path, title, panels, series, x_unit, columns=2):
 
 def dots(path, title, rows, legend):
     """Ratios beside their targets. rows: [(label, spread, limit, at least, held, text)]; a thick tick is the target."""
-    left, right, step = 260, 260, 24
+    left, right, step = 310, 260, 24
     drawing = Drawing(940, 96 + step * len(rows), title)
     drawing.text(16, 48, legend, "soft")
     top = max([max(s["high"], limit) for _, s, limit, *_ in rows] + [1])
