@@ -198,7 +198,7 @@ def dots(path, title, rows, legend):
     drawing = Drawing(940, 96 + step * len(rows), title)
     drawing.text(16, 48, legend, "soft")
     top = max([max(s["high"], limit) for _, s, limit, *_ in rows] + [1])
-    marks = ticks(0, min(top, 6))
+    marks = ticks(0, min(top, 2))  # what lies beyond has its figure beside it
     scale = (drawing.width - left - right) / marks[-1]
     bottom = 64 + step * len(rows)
 
@@ -219,5 +219,5 @@ def dots(path, title, rows, legend):
             drawing.text(at(limit) - 5, y + 4, "≥", "small soft", "end")
         drawing.line(at(value["low"]), y, at(value["high"]), y, "whisker")
         drawing.mark(at(value["median"]), y, "circle" if held else "diamond", class_=look, size=5)
-        drawing.text(drawing.width - right + 14, y + 4, f"{value['median']:.2f} × · {text}", look + " small")
+        drawing.text(drawing.width - right + 14, y + 4, f"{value['median']:.2f} × · {text.partition(':')[0]}", look + " small")
     drawing.write(path)
