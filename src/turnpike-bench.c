@@ -66,6 +66,8 @@ static int run(const struct bench_options *o, const struct bench_target *t)
         return bench_ramp(o, t);
     case BENCH_HOLD:
         return bench_hold(o, t);
+    case BENCH_SIGNAL:
+        return bench_signal(o, t);
     default:
         return bench_storm(o, t);
     }

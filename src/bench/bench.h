@@ -26,10 +26,13 @@ enum bench_command {
     BENCH_BINDING = 32,
     BENCH_TRAFFIC = BENCH_RELAY | BENCH_RAMP,
     BENCH_STORMS = BENCH_ALLOCATE | BENCH_REFRESH | BENCH_BINDING,
-    BENCH_ALL = 63,
+    BENCH_TURN = 63, // all of those above
+    BENCH_SIGNAL = 64,
+    BENCH_ALL = 127,
 };
 
 enum bench_direction { DIRECTION_UP, DIRECTION_DOWN, DIRECTION_BOTH, DIRECTION_ECHO };
+enum bench_dialect { DIALECT_TURNPIKE, DIALECT_PEERJS, DIALECT_SOCKETIO };
 enum bench_profile { PROFILE_NONE, PROFILE_AUDIO, PROFILE_VIDEO, PROFILE_MIX };
 
 #define BENCH_CHANNEL 0x4001 // of every client: numbers are per allocation
@@ -53,7 +56,10 @@ struct bench_options {
     enum bench_profile profile;
     bool indications, offload, floor, reuse_nonce;
     uint32_t payload, burst;
-    uint32_t rate; // packets or operations a second in total; 0: not limited (storms)
+    enum bench_dialect dialect;
+    size_t pairs, idle; // of a signaling server
+    uint32_t size;      // bytes of its messages
+    uint32_t rate;      // packets or operations a second in total; 0: not limited (storms)
     uint32_t tick_us, window, threads, churn;
     size_t paced;
     double seconds, warmup;
@@ -120,6 +126,7 @@ static inline uint64_t count_get(const uint64_t *counter)
 int bench_relay(const struct bench_options *o, const struct bench_target *t);
 int bench_ramp(const struct bench_options *o, const struct bench_target *t);
 int bench_hold(const struct bench_options *o, const struct bench_target *t);
+int bench_signal(const struct bench_options *o, const struct bench_target *t);
 int bench_storm(const struct bench_options *o, const struct bench_target *t);
 
 #endif

@@ -26,6 +26,8 @@ static const struct command {
     {"allocate", BENCH_ALLOCATE, "a storm of allocations that come and go"},
     {"refresh", BENCH_REFRESH, "a storm of Refresh requests"},
     {"binding", BENCH_BINDING, "a storm of Binding requests"},
+    {"signal", BENCH_SIGNAL,
+     "messages through the rooms of a signaling server, or idle connections"},
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -118,6 +120,7 @@ static int take_word_option(struct bench_options *o, const struct option_row *ro
     static const char *const directions[] = {"up", "down", "both", "echo", NULL};
     static const char *const profiles[] = {"none", "audio", "video", "mix", NULL};
     static const char *const protocols[] = {"turn", "floor", NULL};
+    static const char *const dialect_words[] = {"turnpike", "peerjs", "socketio", NULL};
     int i = 0, rc = 0;
     switch (row->id) {
     case OPT_DIRECTION:
@@ -131,6 +134,10 @@ static int take_word_option(struct bench_options *o, const struct option_row *ro
     case OPT_PROTOCOL:
         rc = take_word(row, value, protocols, &i);
         o->floor = i == 1;
+        break;
+    case OPT_DIALECT:
+        rc = take_word(row, value, dialect_words, &i);
+        o->dialect = (enum bench_dialect)i;
         break;
     case OPT_TRANSPORT:
         rc = take_transport(o, row, value);
@@ -237,13 +244,19 @@ static int take_server(struct bench_options *o)
 
 static void set_defaults(struct bench_options *o, const bool *given)
 {
-    bool traffic = o->command & BENCH_TRAFFIC;
+    bool traffic = o->command & BENCH_TRAFFIC, signal = o->command == BENCH_SIGNAL;
     if (!o->server)
-        o->server = "127.0.0.1:3478";
+        o->server = signal ? "127.0.0.1:8080" : "127.0.0.1:3478";
+    if (signal)
+        o->uri.transport = TRANSPORT_TCP;
+    if (signal && !given[OPT_WINDOW])
+        o->window = 16;
+    if (!o->pairs)
+        o->pairs = 1;
     if (!o->clients)
         o->clients = o->command == BENCH_HOLD ? 10000 : 50;
     if (o->seconds < 0)
-        o->seconds = o->command == BENCH_RAMP || o->command == BENCH_HOLD ? 2 : 5;
+        o->seconds = o->command == BENCH_RAMP || o->command == BENCH_HOLD || o->idle ? 2 : 5;
     if (traffic && !o->rate)
         o->rate = o->command == BENCH_RAMP ? 10000 : 20000;
     if (o->profile && !given[OPT_DIRECTION])
@@ -252,9 +265,17 @@ static void set_defaults(struct bench_options *o, const bool *given)
         o->paced = o->clients;
 }
 
+// Whether it wants something that only users get.
+static bool asks_turn(const struct bench_options *o)
+{
+    return !(o->command & (BENCH_BINDING | BENCH_SIGNAL)) && !o->floor;
+}
+
 // What does not go together.
 static int check(const struct bench_options *o, const bool *given)
 {
+    if (o->idle && (given[OPT_PAIRS] || given[OPT_WINDOW] || given[OPT_SIZE]))
+        return bench_usage("--idle clients send nothing: without --pairs, --window and --size");
     if (o->churn && o->paced >= o->clients)
         return bench_usage("--paced leaves nobody to come and go: it must be below --clients");
     if (o->churn && o->floor)
@@ -265,10 +286,10 @@ static int check(const struct bench_options *o, const bool *given)
         return bench_usage("--profile says how long packets and bursts are");
     if (o->profile && given[OPT_RATE] && o->command == BENCH_RELAY)
         return bench_usage("--profile says how many packets a client sends: give --clients");
-    if (o->command != BENCH_BINDING && !o->floor && !o->uri.turn)
+    if (asks_turn(o) && !o->uri.turn)
         return bench_usage("%s asks a TURN server: the URI begins with turn: or turns:",
                            o->command_name);
-    if (o->command != BENCH_BINDING && !o->floor && !o->cred.user[0])
+    if (asks_turn(o) && !o->cred.user[0])
         return bench_usage("--user is missing: a TURN server relays for its users only");
     return 0;
 }
@@ -276,7 +297,7 @@ static int check(const struct bench_options *o, const bool *given)
 static int read_password(struct bench_options *o, const char *file)
 {
     struct secret_input in;
-    if (o->command == BENCH_BINDING || o->floor)
+    if (!asks_turn(o))
         return 0;
     if (!o->cred.password[0] && password_read(&o->cred, file, &in) < 0)
         return bench_usage("%s", in.why);
@@ -305,11 +326,11 @@ static int take_command(struct bench_options *o, int argc, char **argv, bool hel
         return -1;
     }
     if (optind == argc)
-        return bench_usage("a command is missing: relay, ramp, hold, allocate, refresh or binding; "
-                           "see turnpike-bench --help");
+        return bench_usage("a command is missing: relay, ramp, hold, allocate, refresh, binding or "
+                           "signal; see turnpike-bench --help");
     if (!cmd)
         return bench_usage("%s: there is no such command; there are relay, ramp, hold, allocate, "
-                           "refresh and binding",
+                           "refresh, binding and signal",
                            text_escape(shown, sizeof(shown), argv[optind], strlen(argv[optind])));
     if (optind + 1 < argc)
         return bench_usage(
@@ -368,6 +389,7 @@ int options_parse(struct bench_options *o, int argc, char **argv)
     int rc;
 
     *o = (struct bench_options){.payload = 200,
+                                .size = 200,
                                 .burst = 1,
                                 .tick_us = 193, // no divisor of a clock tick
                                 .window = 4,

@@ -33,6 +33,10 @@ enum option_id {
     OPT_PEER,
     OPT_SOURCE,
     OPT_PROTOCOL,
+    OPT_DIALECT,
+    OPT_PAIRS,
+    OPT_IDLE,
+    OPT_SIZE,
     OPT_JSON,
     OPT_HISTOGRAM,
     OPT_PLOT,
@@ -60,7 +64,7 @@ struct option_row {
     const char *help;
 };
 
-#define OPTION_ROWS 31
+#define OPTION_ROWS 35
 extern const struct option_row option_rows[OPTION_ROWS];
 
 #endif

@@ -18,8 +18,7 @@
 #define MAX_MOVES 8
 #define FILES_BESIDE 64 // those that are not sockets of clients and peers
 
-// As many open files as wanted, or as this process may have. Returns how many there can be.
-static size_t raise_file_limit(size_t wanted)
+size_t set_raise_file_limit(size_t wanted)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
@@ -40,7 +39,7 @@ static size_t raise_file_limit(size_t wanted)
 static int choose_peers(struct set *s, bool own_peers)
 {
     size_t least = s->n + FILES_BESIDE + (own_peers ? s->lanes : 1);
-    size_t files = raise_file_limit(s->n * (own_peers ? 2 : 1) + FILES_BESIDE + 1);
+    size_t files = set_raise_file_limit(s->n * (own_peers ? 2 : 1) + FILES_BESIDE + 1);
     size_t room = files > s->n + FILES_BESIDE ? files - s->n - FILES_BESIDE : 0;
 
     if (files < least)

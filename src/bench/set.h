@@ -23,6 +23,9 @@ struct set {
     pthread_mutex_t lock; // of env and the sessions, while traffic runs
 };
 
+// As many open files as wanted, or as this process may have. Returns how many there can be.
+size_t set_raise_file_limit(size_t wanted);
+
 // Opens n clients in o->threads lanes, each with a peer of its own, or all with one. Where the
 // limit of open files is in the way, a few clients share each peer. 0, or a BENCH_ exit status,
 // reported. Call set_close in either case, on a set that was zeroed.
