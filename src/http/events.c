@@ -108,13 +108,24 @@ static void es_close(struct link *l, unsigned code, const char *reason)
     forget(of(l));
 }
 
+static size_t es_backlog(const struct link *l)
+{
+    return evbuffer_get_length(bufferevent_get_output(l->client->bev));
+}
+
+static void es_lost(struct link *l)
+{
+    (void)l; // callbacks of a bufferevent end with it
+}
+
 static void es_free(struct link *l)
 {
     forget(of(l));
     free(of(l));
 }
 
-static const struct link_kind kind = {es_send_text, es_ping, es_close, es_free};
+static const struct link_kind kind = {es_send_text, es_ping, es_close,
+                                      es_backlog,   es_lost, es_free};
 
 // --- the stream ---
 

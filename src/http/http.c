@@ -178,6 +178,7 @@ static int build(struct http *h)
     const struct timeval second = {1, 0};
     event_assign(&h->second, h->base, -1, EV_PERSIST, on_second, h);
     event_assign(&h->tick, h->base, -1, 0, on_tick, h);
+    event_assign(&h->turn_end, h->base, -1, 0, websocket_turn_end, h);
     event_assign(&h->reap, h->base, -1, 0, on_reap, h);
     event_assign(&h->resume_accept, h->base, -1, 0, on_resume_accept, h);
     if (!h->hub || clients_attach(h) || event_add(&h->second, &second))

@@ -27,6 +27,7 @@
 
 struct link;
 struct event_stream;
+struct websocket;
 
 // Where a connection is on its way.
 enum client_state {
@@ -66,12 +67,15 @@ struct http {
     struct siphash_key hash_key;
     uint32_t *sources; // HTTP_SOURCES
     struct link *links, *dying;
+    struct websocket *touched; // those that turn_end looks at
+    struct event turn_end;
     unsigned link_count;
     struct event_stream *sessions[EVENTS_BUCKETS];
     struct log_limit log_full, log_accept;
     int64_t stop_ms; // when to end; 0: not yet
     pthread_t thread;
     bool started;
+    uint8_t input[65536]; // what a WebSocket has read
 };
 
 static inline int64_t http_clock_ms(void)
@@ -107,6 +111,8 @@ struct link_kind {
     void (*ping)(struct link *l);
     // A good-bye behind what has been queued; the connection ends when the client has it.
     void (*close)(struct link *l, unsigned code, const char *reason);
+    size_t (*backlog)(const struct link *l); // bytes that wait to be sent
+    void (*lost)(struct link *l);            // the client goes away now
     void (*free)(struct link *l);
 };
 
@@ -184,6 +190,8 @@ int ice_servers(void *http, const char *user, size_t user_len, char *out, size_t
 
 // --- websocket.c ---
 void websocket_upgrade(struct exchange *x);
+// For the event turn_end: sends what has been queued for WebSockets.
+void websocket_turn_end(evutil_socket_t fd, short what, void *http);
 
 // --- events.c: server-sent events and POST, for who cannot have a WebSocket ---
 void events_answer(struct exchange *x, const char *session);

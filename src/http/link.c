@@ -52,6 +52,7 @@ static void tell_hub(struct link *l)
 void link_lost(struct link *l)
 {
     struct http *h = l->http;
+    l->kind->lost(l);
     l->client = NULL;
     tell_hub(l);
     list_remove(l);
@@ -69,7 +70,7 @@ void link_end(struct link *l)
 
 size_t link_backlog(struct link *l)
 {
-    return l->client ? evbuffer_get_length(bufferevent_get_output(l->client->bev)) : 0;
+    return l->client ? l->kind->backlog(l) : 0;
 }
 
 void link_check_backlog(struct link *l)
