@@ -19,7 +19,7 @@
 #define SLEEP_MS 5              // and then
 #define PATIENCE_NS 10000000000 // for one more client to be ready
 #define FINISH_NS 2000000000    // for what is under way at the end
-#define SETTLE_NS 500000000     // before memory is read
+#define SHOW_NS 200000000       // between two lines about how it goes
 
 static int64_t now_ns(void)
 {
@@ -61,12 +61,15 @@ static int64_t turn(struct rooms *r, int64_t now, int64_t *idle_since)
 
 static void turns_until(struct rooms *r, int64_t end)
 {
-    int64_t now = now_ns(), idle_since = 0, begin = now;
+    int64_t now = now_ns(), idle_since = 0, begin = now, show = now;
     uint64_t before = r->delivered;
 
     while (now < end && !bench_stopped() && !r->gone) {
         now = turn(r, now, &idle_since);
-        if (r->sending && now > begin)
+        if (now < show)
+            continue;
+        show = now + SHOW_NS;
+        if (r->sending)
             progress_show("%u clients, %.0f messages/s", r->n,
                           (double)(r->delivered - before) * 1e9 / (double)(now - begin));
         else

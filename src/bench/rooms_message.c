@@ -90,10 +90,10 @@ static void allow(struct rooms *r, struct room_client *c)
 void room_message_take(struct rooms *r, struct room_client *c, const uint8_t *data, size_t len)
 {
     size_t size = r->options->size, tail = r->dialect->tail;
-    const uint8_t *mark = data + len - tail - size;
 
-    if (len < tail + size || memcmp(mark, "tp", INDEX_AT) != 0)
+    if (len < tail + size || memcmp(data + len - tail - size, "tp", INDEX_AT) != 0)
         return; // something that the server has to say
+    const uint8_t *mark = data + len - tail - size;
     if (take_letters(mark + INDEX_AT, 8) != (c->index ^ 1) ||
         take_letters(mark + NUMBER_AT, 8) != c->received) {
         r->wrong++;

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "bench/bench.h"
+#include "bench/dialect.h"
 #include "bench/frame.h"
 #include "bench/histogram.h"
 #include "bench/order.h"
@@ -17,6 +18,7 @@
 #include "bench/plot.h"
 #include "bench/plot_axis.h"
 #include "bench/ramp.h"
+#include "bench/wsclient.h"
 #include "stun/channel_data.h"
 #include "stun/message.h"
 
@@ -329,6 +331,57 @@ static void test_plot(void **state)
     free(r);
 }
 
+static void test_dialects(void **state)
+{
+    char text[DIALECT_TEXT], longer[2 * DIALECT_TEXT];
+    (void)state;
+    assert_true(dialect_fill(text, "$me>$peer@$room.", 0xab, 7) > 0);
+    assert_string_equal(text, "c000000ab-7>c000000ab-6@r000000ab-3.");
+    assert_int_equal(dialect_fill(text, "$nobody", 1, 1), 0);
+    memset(longer, 'x', sizeof(longer));
+    memcpy(longer + DIALECT_TEXT - 4, "$me", 4);
+    assert_int_equal(dialect_fill(text, longer, 1, 1), 0);
+    longer[DIALECT_TEXT - 4] = '\0';
+    assert_int_equal(dialect_fill(text, longer, 1, 1), DIALECT_TEXT - 4);
+    for (size_t i = 0; i < DIALECTS; i++) {
+        assert_true(dialect_fill(text, dialects[i].path, 1, 1) > 0);
+        assert_true(dialect_fill(text, dialects[i].before, 1, 1) > 0);
+        assert_int_equal(dialect_fill(text, dialects[i].behind, 1, 1), dialects[i].tail);
+    }
+}
+
+// Frames come out as they went in, and half a frame is none.
+static void test_websocket(void **state)
+{
+    static const size_t sizes[] = {0, 1, 7, 125, 126, 65535, 65536};
+    static uint8_t frame[70000], plain[70000];
+    (void)state;
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        size_t n = sizes[i], head = wsclient_header(frame, WSCLIENT_TEXT, n, 0x01020304);
+        struct wsclient_frame f;
+        assert_int_equal(head, n < 126 ? 6 : n < 65536 ? 8 : 14);
+        memset(frame + head, 'x', n);
+        wsclient_mask(frame + head, n, 0x01020304);
+        for (size_t k = 0; k < n; k++)
+            assert_int_equal(frame[head + k] ^ frame[head - 4 + k % 4], 'x');
+        assert_int_equal(wsclient_read(&f, frame, head + n), -1); // masked: of a client
+        // As a server has it: the same without mask.
+        memcpy(plain, frame, head - 4);
+        plain[1] &= 0x7f;
+        memset(plain + head - 4, 'x', n);
+        for (size_t len = 0; len < head - 4 + n; len += 1 + n / 9)
+            assert_int_equal(wsclient_read(&f, plain, len), 0);
+        assert_int_equal(wsclient_read(&f, plain, sizeof(plain)), head - 4 + n);
+        assert_int_equal(f.opcode, WSCLIENT_TEXT);
+        assert_int_equal(f.len, n);
+        assert_ptr_equal(f.data, plain + head - 4);
+    }
+    assert_int_equal(wsclient_read(&(struct wsclient_frame){0}, (const uint8_t *)"\x01\x00", 2),
+                     -1);
+    assert_int_equal(wsclient_read(&(struct wsclient_frame){0}, (const uint8_t *)"\xc1\x00", 2),
+                     -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -339,6 +392,7 @@ int main(void)
         cmocka_unit_test(test_judge),     cmocka_unit_test(test_axes),
         cmocka_unit_test(test_frames),    cmocka_unit_test(test_indications),
         cmocka_unit_test(test_strangers), cmocka_unit_test(test_plot),
+        cmocka_unit_test(test_dialects),  cmocka_unit_test(test_websocket),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -258,7 +258,7 @@ def fill_line(line, values, relays, tls):
 
 def find_peers(extra=()):
     """(peers that are here, names of those that are not)."""
-    paths = [os.path.join(PEERS, name) for name in sorted(os.listdir(PEERS)) if "." not in name] + list(extra)
+    paths = [os.path.join(PEERS, name) for name in sorted(os.listdir(PEERS)) if "." not in name and name != "signal"] + list(extra)
     peers = [Peer(path) for path in paths]
     here = [peer for peer in peers if peer.find()]
     return here, [peer for peer in peers if peer not in here]
