@@ -94,8 +94,16 @@ class Fake:
         return self
 
     def __exit__(self, *_):
+        async def end():
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+            self.server.close()
+        asyncio.run_coroutine_threadsafe(end(), self.loop).result(daemon.PATIENCE)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join()
+        self.loop.close()
 
     def send(self, writer, text, opcode=TEXT):
         data = text.encode()

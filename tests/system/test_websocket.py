@@ -12,6 +12,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 import daemon  # noqa: E402
 import tap  # noqa: E402
+from certs import Authority  # noqa: E402
 from websocket import (BINARY, CLOSE, CONT, PING, PONG, TEXT, Closed, Connection, WebSocket, fetch, frame,  # noqa: E402
                        upgrade_headers)
 
@@ -237,6 +238,30 @@ def test_half_closed():
         for _ in range(10):
             round_trip()
         tap.bounded(d.rss() - before, 1024, "500 lost connections")
+
+
+def test_tls():
+    """wss: what comes in one record with the request, many messages in one write, and more than sockets and records hold"""
+    authority = Authority()
+    certificate, key = authority.issue()
+    port = daemon.free_port()
+    with daemon.Daemon(tls={"certificate": certificate, "key": key},
+                       signal={"address": "127.0.0.1", "port": port, "tls": True, "rate": 100000, "burst": 100000}) as d:
+        d.http = port
+        context = authority.context()
+        ws = WebSocket(d.http, tls=context, early=frame(TEXT, ping_text("one")) + frame(TEXT, ping_text("two"))[:7])
+        expect_pong(ws, "one")
+        ws.close()
+        a, b = member(d, "alice", "r", tls=context), member(d, "bob", "r", tls=context)
+        a.expect("otherjoin")
+        for sizes in ((1,) * 500, (16384,), (60000,) * 40, (1, 60000, 16000, 2)):
+            texts = [json.dumps({"type": "message", "room": "r", "data": "%d " % i + "x" * n}).encode() for i, n in enumerate(sizes)]
+            b.send(b"".join(frame(TEXT, text) for text in texts))
+            for text in texts:  # alice reads only now
+                tap.equal(a.expect("message")["data"], json.loads(text)["data"], "what came")
+        a.send_frame(CLOSE, struct.pack("!H", 1000))
+        tap.equal(a.expect_close(), 1000, "the answer to Close")
+        tap.equal(b.expect("bye")["name"], "alice", "who left")
 
 
 def test_two_members():
