@@ -18,6 +18,7 @@
 #define RETRY_MS 1000     // when they may come back
 
 static _Thread_local char why_text[256];
+static _Thread_local struct http *served; // by this thread
 
 // --- the hub ---
 
@@ -75,10 +76,11 @@ static void on_reap(evutil_socket_t fd, short what, void *arg)
 
 // --- accepting ---
 
-// As a rule no descriptor is left. The listener would be ready again at once.
-static void on_accept_error(struct evconnlistener *listener, void *arg)
+// As a rule no descriptor is left. The listener would be ready again at once. evhttp has made itself
+// the argument of all that listeners call.
+static void on_accept_error(struct evconnlistener *listener, void *evhttp)
 {
-    struct http *h = arg;
+    struct http *h = served;
     int err = EVUTIL_SOCKET_ERROR();
     uint32_t more;
     if (log_limit_pass(&h->log_accept, 2, http_clock_ms() / 1000, &more))
@@ -209,6 +211,7 @@ int http_new(struct http **out, struct snapshot *snapshot, const char **why)
 static void *run(void *arg)
 {
     struct http *h = arg;
+    served = h;
     event_base_loop(h->base, EVLOOP_NO_EXIT_ON_EMPTY);
     return NULL;
 }
