@@ -10,9 +10,36 @@
 
 #define NO_STORE "no-store"
 
+// The next header of that name behind one, or the first.
+static const struct evkeyval *next_header(const struct exchange *x, const char *name,
+                                          const struct evkeyval *behind)
+{
+    const struct evkeyval *h =
+        behind ? behind->next.tqe_next : evhttp_request_get_input_headers(x->req)->tqh_first;
+    while (h && strcasecmp(h->key, name) != 0)
+        h = h->next.tqe_next;
+    return h;
+}
+
 const char *answer_header(const struct exchange *x, const char *name)
 {
-    return evhttp_find_header(evhttp_request_get_input_headers(x->req), name);
+    const struct evkeyval *h = next_header(x, name, NULL);
+    return h ? h->value + strspn(h->value, " \t") : NULL; // evhttp leaves a tab in front
+}
+
+const char *answer_only(const struct exchange *x, const char *name)
+{
+    const struct evkeyval *h = next_header(x, name, NULL);
+    return h && !next_header(x, name, h) ? answer_header(x, name) : NULL;
+}
+
+bool answer_has(const struct exchange *x, const char *name, const char *word)
+{
+    const struct evkeyval *h = NULL;
+    while ((h = next_header(x, name, h)))
+        if (header_has(h->value, word))
+            return true;
+    return false;
 }
 
 void answer_add(struct exchange *x, const char *name, const char *value)
@@ -147,11 +174,10 @@ static bool is_proxy(const struct conf *c, const struct addr *a)
 // The last of that name: some proxies append to the client's own, others add one behind it.
 static const char *last_header(const struct exchange *x, const char *name)
 {
+    const struct evkeyval *h = NULL;
     const char *found = NULL;
-    for (const struct evkeyval *h = evhttp_request_get_input_headers(x->req)->tqh_first; h;
-         h = h->next.tqe_next)
-        if (strcasecmp(h->key, name) == 0)
-            found = h->value;
+    while ((h = next_header(x, name, h)))
+        found = h->value;
     return found;
 }
 

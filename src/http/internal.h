@@ -152,9 +152,15 @@ struct exchange {
     struct evhttp_request *req;
     enum evhttp_cmd_type method;
     const char *path, *query; // as they came; query NULL: none
+    bool old;                 // HTTP/1.0
 };
 
-const char *answer_header(const struct exchange *x, const char *name); // of the request, or NULL
+// The first of that name in the request, or NULL.
+const char *answer_header(const struct exchange *x, const char *name);
+// The only one of that name: NULL when there are several, too.
+const char *answer_only(const struct exchange *x, const char *name);
+// Whether that list, which may be spread over several headers, has the word.
+bool answer_has(const struct exchange *x, const char *name, const char *word);
 void answer_add(struct exchange *x, const char *name, const char *value);
 // Sends status, the headers so far and a body of that type (none for HEAD). type NULL: no body.
 void answer_send(struct exchange *x, int status, const char *type, const void *body, size_t len);

@@ -2,7 +2,10 @@
 // What is where.
 #include "http/internal.h"
 
+#include <event2/http_struct.h>
+#include <event2/keyvalq_struct.h>
 #include <string.h>
+#include <strings.h>
 
 static bool reads(const struct exchange *x)
 {
@@ -63,16 +66,44 @@ static void route(struct exchange *x)
     route_files(x);
 }
 
-// evhttp takes a body for the next request where it expects none: such a connection ends here, so
-// that a proxy in front and we cannot differ about where a request begins.
-static bool has_stray_body(const struct exchange *x)
+// evhttp takes a body for the next request where it expects none, and looks at the first header of
+// a name only: such a connection ends here, so that a proxy in front and we cannot differ about
+// where a request begins (RFC 9112 section 11.2).
+static const char *check_body(const struct exchange *x)
 {
-    const char *length = answer_header(x, "Content-Length");
-    bool chunked = answer_header(x, "Transfer-Encoding");
-    if (x->method == EVHTTP_REQ_POST || x->method == EVHTTP_REQ_PUT ||
-        x->method == EVHTTP_REQ_PATCH)
-        return chunked && length;
-    return chunked || (length && strcmp(length, "0") != 0);
+    bool takes = x->method == EVHTTP_REQ_POST || x->method == EVHTTP_REQ_PUT ||
+                 x->method == EVHTTP_REQ_PATCH;
+    unsigned lengths = 0, codings = 0, others = 0;
+    for (const struct evkeyval *h = evhttp_request_get_input_headers(x->req)->tqh_first; h;
+         h = h->next.tqe_next) {
+        if (strcasecmp(h->key, "Content-Length") == 0) {
+            lengths++;
+            others += !takes && strcmp(h->value, "0") != 0;
+        } else if (strcasecmp(h->key, "Transfer-Encoding") == 0) {
+            codings++;
+            others += !takes || strcasecmp(h->value, "chunked") != 0;
+        }
+    }
+    return others || lengths + codings > 1 ? "this request must not have a body, or has two lengths"
+                                           : NULL;
+}
+
+// RFC 9112 sections 3.2 and 5.1, RFC 9110 sections 5.1 and 5.5: what evhttp lets pass.
+static const char *check_headers(const struct exchange *x)
+{
+    static const char token[] = "!#$%&'*+-.^_`|~0123456789"
+                                "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    unsigned hosts = 0;
+    for (const struct evkeyval *h = evhttp_request_get_input_headers(x->req)->tqh_first; h;
+         h = h->next.tqe_next) {
+        if (!*h->key || h->key[strspn(h->key, token)])
+            return "the name of a header is not one";
+        for (const char *p = h->value; *p; p++)
+            if (((unsigned char)*p < ' ' && *p != '\t') || *p == 0x7f)
+                return "a header has control characters";
+        hosts += strcasecmp(h->key, "Host") == 0;
+    }
+    return hosts == 1 || (hosts == 0 && x->old) ? NULL : "there has to be one Host header";
 }
 
 void route_request(struct evhttp_request *req, void *arg)
@@ -83,7 +114,8 @@ void route_request(struct evhttp_request *req, void *arg)
                          .req = req,
                          .method = evhttp_request_get_command(req),
                          .path = uri ? evhttp_uri_get_path(uri) : NULL,
-                         .query = uri ? evhttp_uri_get_query(uri) : NULL};
+                         .query = uri ? evhttp_uri_get_query(uri) : NULL,
+                         .old = req->major == 1 && req->minor == 0};
     x.client = client_of(h, req);
     if (!x.client) {
         evhttp_connection_free(evhttp_request_get_connection(req));
@@ -91,13 +123,16 @@ void route_request(struct evhttp_request *req, void *arg)
     }
     if (!x.path)
         x.path = "";
+    const char *wrong = check_body(&x);
+    if (!wrong)
+        wrong = check_headers(&x);
     if (x.client->refused) {
         answer_add(&x, "Connection", "close");
         answer_add(&x, "Retry-After", "10");
         answer_error(&x, 503, "too many connections");
-    } else if (has_stray_body(&x)) {
+    } else if (wrong) {
         answer_add(&x, "Connection", "close");
-        answer_error(&x, 400, "this request must not have a body, or has two lengths");
+        answer_error(&x, 400, wrong);
     } else {
         route(&x);
     }

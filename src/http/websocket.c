@@ -207,10 +207,11 @@ static bool accept_key(const char *key, char out[ACCEPT_LEN + 1])
 // What is wrong with it has been answered.
 static bool check_request(struct exchange *x, char accept[ACCEPT_LEN + 1])
 {
-    const char *version = answer_header(x, "Sec-WebSocket-Version");
-    const char *key = answer_header(x, "Sec-WebSocket-Key");
-    bool upgrade = header_has(answer_header(x, "Upgrade"), "websocket") &&
-                   header_has(answer_header(x, "Connection"), "upgrade");
+    const char *version = answer_only(x, "Sec-WebSocket-Version");
+    const char *key = answer_only(x, "Sec-WebSocket-Key");
+    // HTTP/1.0 knows no upgrade (RFC 9110 section 7.8).
+    bool upgrade =
+        !x->old && answer_has(x, "Upgrade", "websocket") && answer_has(x, "Connection", "upgrade");
     if (!upgrade || !version || strcmp(version, "13") != 0) {
         answer_add(x, "Upgrade", "websocket");
         answer_add(x, "Connection", "Upgrade");
