@@ -183,10 +183,10 @@ class Daemon:
     """turnpiked with a generated configuration.
 
     Keyword arguments are settings (see settings()). text: a configuration to use as it is. netns: the Namespace to run in,
-    server: the address that readiness is probed on, files: how many it may have open.
+    server: the address that readiness is probed on.
     """
 
-    def __init__(self, netns=None, server="127.0.0.1", text=None, port=None, args=(), start=True, env=None, files=None, **over):
+    def __init__(self, netns=None, server="127.0.0.1", text=None, port=None, args=(), start=True, env=None, **over):
         self.port = port or free_port()
         self.server = (server, self.port)
         self.netns = netns
@@ -194,8 +194,7 @@ class Daemon:
         os.chmod(self.folder, 0o755)
         self.config = os.path.join(self.folder, "turnpike.conf")
         self.log = os.path.join(self.folder, "log")
-        self.command = ["prlimit", "--nofile=%d" % files] if files else []
-        self.command += [TURNPIKED, "-c", self.config, *args]
+        self.args = list(args)
         self.env = {**os.environ, **(env or {})}
         self.start_seconds = None
         with open(self.config, "w", encoding="utf-8") as f:
@@ -225,7 +224,7 @@ class Daemon:
             raise AssertionError("%s is not there: build it, or set TURNPIKED" % TURNPIKED)
         tap.on_failure(lambda: "log of the daemon on port %d:\n%s" % (self.port, tail(self.log)))
         began = time.monotonic()
-        self.process = Process(self.command, self.log, self.netns, env=self.env)
+        self.process = Process([TURNPIKED, "-c", self.config] + self.args, self.log, self.netns, env=self.env)
         probe = stun.build(stun.BINDING)
         with self.inside():
             sock = socket.socket(client.family(self.server[0]), socket.SOCK_DGRAM)

@@ -180,8 +180,10 @@ class WebSocket(Connection):
         n = second & 0x7f
         if n == 126:
             n = struct.unpack("!H", self.take(2))[0]
+            tap.check(n > 125, "%d bytes in the form of 16 bits" % n)
         elif n == 127:
             n = struct.unpack("!Q", self.take(8))[0]
+            tap.check(65535 < n < 1 << 63, "%d bytes in the form of 64 bits" % n)
         return first & 15, self.take(n), bool(first & 0x80)
 
     def recv(self):
