@@ -16,19 +16,23 @@ sys.path.insert(0, os.path.join(HERE, "lib"))
 
 import daemon
 import tap
-import tool
 from tap import SLOW
 from websocket import CLOSE, PING, PONG, TEXT
 
-BENCH = tool.path("turnpike-bench")
+BENCH = os.environ.get("TURNPIKE_BENCH") or os.path.join(daemon.BUILD, "src", "turnpike-bench")
 CONTRIB = os.path.join(os.path.dirname(os.path.dirname(HERE)), "contrib", "bench")
 MEASURED, FAILED, USAGE = range(3)
 SHORT = ("--duration", 0.2 * SLOW, "--warmup", 0.1)
 
 
-def run(*args, **kw):
+def run(*args, code=MEASURED):
     """(standard output, standard error)"""
-    return tool.run(BENCH, "signal", *args, **kw)
+    done = subprocess.run([BENCH, "signal", *map(str, args)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          check=False, timeout=60 * SLOW, preexec_fn=daemon.die_with_parent)
+    for word in ("Sanitizer", "runtime error:"):
+        tap.check(word not in done.stderr, "a sanitizer has something to say:\n" + done.stderr)
+    tap.equal(done.returncode, code, "exit status of %r\n%s\n%s\n" % (args, done.stdout, done.stderr))
+    return done.stdout, done.stderr
 
 
 def figures(*args, **kw):

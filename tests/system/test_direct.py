@@ -172,21 +172,6 @@ def test_workers():
         tap.equal(sockets(c.relay), [], "sockets after the end")
 
 
-def test_bound():
-    """a quarter of the descriptors at most; the allocations that get none relay all the same, and what ends makes room"""
-    with Daemon(files=256, workers=1) as d:
-        clients = [start(d) for _ in range(64 + 6)]
-        for c, peer in clients:
-            up(c, peer, 80)
-        tap.equal([len(connected_ones(c.relay)) for c, _ in clients], [1] * 64 + [0] * 6, "connected sockets")
-        for c, peer in clients[-6:]:
-            down(c, peer)
-        clients[0][0].refresh(0)
-        c, peer = clients[-1]
-        up(c, peer, 80)
-        tap.equal(len(connected_ones(c.relay)), 1, "connected sockets once there is room")
-
-
 def test_coalesce():
     """relay.coalesce lets packets gather and loses none"""
     with Daemon(relay={"coalesce": 2000}) as d:

@@ -17,19 +17,26 @@ import daemon
 import name_server
 import stun
 import tap
-import tool
 from certs import Authority
 from daemon import Daemon
 from tap import SLOW
 
-PROBE = tool.path("turnpike-probe")
+PROBE = os.environ.get("TURNPIKE_PROBE") or os.path.join(daemon.BUILD, "src", "turnpike-probe")
 WORKS, FAILS, USAGE = range(3)
 PASSWORD = "pass"
 
 
-def run(*args, password=PASSWORD, seconds=30, **kw):
+def run(*args, code=WORKS, password=PASSWORD, env=None, seconds=30):
     """Runs it: (standard output, standard error)."""
-    return tool.run(PROBE, *args, typed=(password or "") + "\n", seconds=seconds, **kw)
+    done = subprocess.run([PROBE, *args], input=(password or "") + "\n", capture_output=True, text=True, check=False,
+                          timeout=seconds * SLOW, preexec_fn=daemon.die_with_parent, errors="backslashreplace",
+                          env={**{k: v for k, v in os.environ.items() if k != "TURNPIKE_PASSWORD"}, **(env or {})})
+    for word in ("Sanitizer", "runtime error:"):
+        tap.check(word not in done.stderr, "a sanitizer has something to say:\n" + done.stderr)
+    if done.returncode != code:
+        raise AssertionError("%r: exit status %d instead of %d\n%s\n%s" % (args, done.returncode, code, done.stdout,
+                                                                           done.stderr))
+    return done.stdout, done.stderr
 
 
 def json(*args, **kw):
