@@ -57,6 +57,8 @@ static void direct_close(struct relay_socket *rs)
 static int direct_open(struct relay_socket *rs)
 {
     struct worker *w = rs->worker;
+    if (w->direct_sockets >= w->direct_max)
+        return -EMFILE;
     struct relay_socket *direct = malloc(sizeof *direct);
     if (!direct)
         return -ENOMEM;
@@ -80,8 +82,7 @@ static void direct_consider(struct relay_socket *rs)
     struct relay_socket *old = rs->direct;
     rs->run = 0;
     if (!old) {
-        bool room = rs->worker->direct_sockets < rs->worker->direct_max; // else later, perhaps
-        if (room && direct_open(rs))
+        if (direct_open(rs))
             rs->run = NEVER_DIRECT;
     } else if (old->run < DIRECT_AFTER) {
         old->leaving = true;

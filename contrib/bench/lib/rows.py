@@ -114,7 +114,7 @@ def _limits(works, rows, options):
         for direction in ("up", "down"):
             name = f"ramp-{direction}{shape}"
             arguments = ["--clients", options.clients, "--direction", direction, *extra, "--duration", options.step]
-            works.append(Work(name, "ramp", arguments, floor=True, timed=False, seconds=20, rounds=1))
+            works.append(Work(name, "ramp", arguments, floor=True, timed=False, seconds=35))
             rows.append(Row(name, "highest rate without loss" + title, f"highest rate without loss, {direction}{title}",
                             name, "highest_rate", "/s", [Goal("turnserver", 1.5, more=True)], bound=True))
 

@@ -91,12 +91,13 @@ export class Daemon {
     return daemon;
   }
 
-  // As `turnpiked --dev`, on free ports.
-  static async startDev() {
+  // As `turnpiked --dev`, on free ports. settings: more of them, such as { 'signal.grace': 1 }.
+  static async startDev(settings = {}) {
     const daemon = new Daemon();
     daemon.port = await freePort();
     daemon.pagePort = await freePort();
-    await daemon.#run(['--dev', '--set', `listen=${listeners(daemon.port)}`, '--set', `signal.port=${daemon.pagePort}`]);
+    const all = { listen: listeners(daemon.port), 'signal.port': daemon.pagePort, ...settings };
+    await daemon.#run(['--dev', ...Object.entries(all).flatMap(([key, value]) => ['--set', `${key}=${value}`])]);
     return daemon;
   }
 
