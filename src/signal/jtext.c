@@ -347,7 +347,8 @@ bool jvalue_is(const struct jvalue *v, const char *text)
     size_t len = strlen(text);
     char plain[JTEXT_KEY_MAX];
 
-    if (v->type != J_STRING)
+    // Most differ in the first letter already, unless that is an escape.
+    if (v->type != J_STRING || (v->len > 2 && v->at[1] != *text && v->at[1] != '\\'))
         return false;
     if (v->len == len + 2 && memcmp(v->at + 1, text, len) == 0)
         return true;
