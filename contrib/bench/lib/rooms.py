@@ -204,6 +204,22 @@ def idle_table(figures, chosen, names):
     return report.table(["idle", "bytes each", "set-up s", f"≤ {IDLE_BYTES:,}?"], rows) if rows else ""
 
 
+def merge(documents):
+    """Documents of runs as one: rounds of the same work are counted on."""
+    merged = {**documents[0], "runs": [], "machines": [], "works": [], "servers": [], "missing": []}
+    for document in documents:
+        offset = {}
+        for run in merged["runs"]:
+            offset[run["work"]] = max(offset.get(run["work"], 0), run["round"] + 1)
+        merged["runs"] += [{**run, "round": run["round"] + offset.get(run["work"], 0)} for run in document["runs"]]
+        merged["machines"] += document["machines"]
+        for key in ("works", "servers", "missing"):
+            merged[key] += [item for item in document[key] if item not in merged[key]]
+        for key in ("quick", "interrupted"):
+            merged[key] = merged[key] or document[key]
+    return merged
+
+
 def write(document):
     """The report as Markdown."""
     figures, names = Figures(document["runs"]), [s["name"] for s in document["servers"]]
