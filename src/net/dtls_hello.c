@@ -8,16 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "stun/cursor.h"
+#include "net/hello.h"
 #include "util/rand.h"
 
 #define VERSION_MAJOR 0xfe
 #define VERSION_MINOR_1_0 0xff
-#define CLIENT_HELLO 1
 #define HELLO_VERIFY_REQUEST 3
 #define HANDSHAKE_HEADER_LEN 12
-#define RANDOM_LEN 32
-#define SESSION_ID_MAX 32
 #define KEY_LEN 32
 #define MAC_LEN (DTLS_COOKIE_LEN - 1)
 
@@ -35,25 +32,12 @@ bool dtls_record_next(struct dtls_record *out, const void *data, size_t len, siz
     return c.ok && major == VERSION_MAJOR;
 }
 
-static uint32_t take_u24(struct cursor *c)
-{
-    uint32_t high = cursor_u8(c);
-    return high << 16 | cursor_u16(c);
-}
-
 bool dtls_hello_begins(const void *data, size_t len)
 {
     struct dtls_record r;
     size_t at = 0;
     return dtls_record_next(&r, data, len, &at) && r.type == DTLS_HANDSHAKE && r.epoch == 0 &&
-           r.len > 0 && r.fragment[0] == CLIENT_HELLO;
-}
-
-// A vector of the presentation language: its length, in one or two bytes, and its content.
-static const uint8_t *take_vector(struct cursor *c, bool long_len, size_t *len)
-{
-    *len = long_len ? cursor_u16(c) : cursor_u8(c);
-    return cursor_take(c, *len);
+           r.len > 0 && r.fragment[0] == HELLO_CLIENT;
 }
 
 static int parse_body(struct dtls_hello *out, struct cursor *c)
@@ -62,18 +46,18 @@ static int parse_body(struct dtls_hello *out, struct cursor *c)
     out->before = c->base + c->pos;
     uint8_t major = cursor_u8(c);
     cursor_u8(c);
-    out->random = cursor_take(c, RANDOM_LEN);
-    take_vector(c, false, &session_id_len);
+    out->random = cursor_take(c, HELLO_RANDOM_LEN);
+    hello_vector(c, false, &session_id_len);
     out->before_len = (size_t)(c->base + c->pos - out->before);
-    out->cookie = take_vector(c, false, &out->cookie_len);
+    out->cookie = hello_vector(c, false, &out->cookie_len);
     out->behind = c->base + c->pos;
-    take_vector(c, true, &suites_len);
-    take_vector(c, false, &methods_len);
+    hello_vector(c, true, &suites_len);
+    hello_vector(c, false, &methods_len);
     out->behind_len = (size_t)(c->base + c->pos - out->behind);
     if (cursor_left(c))
-        take_vector(c, true, &extensions_len);
+        hello_vector(c, true, &extensions_len);
     bool good = c->ok && cursor_left(c) == 0 && major == VERSION_MAJOR &&
-                session_id_len <= SESSION_ID_MAX && suites_len >= 2 && suites_len % 2 == 0 &&
+                session_id_len <= HELLO_SESSION_ID_MAX && suites_len >= 2 && suites_len % 2 == 0 &&
                 methods_len >= 1;
     return good ? 0 : -EBADMSG;
 }
@@ -87,10 +71,10 @@ int dtls_hello_parse(struct dtls_hello *out, const void *data, size_t len)
     memcpy(out->sequence, (const uint8_t *)data + 5, sizeof out->sequence);
     struct cursor c = cursor_reader(r.fragment, r.len);
     cursor_u8(&c); // type
-    uint32_t message_len = take_u24(&c);
+    uint32_t message_len = hello_u24(&c);
     out->message_seq = cursor_u16(&c);
-    uint32_t fragment_at = take_u24(&c);
-    uint32_t fragment_len = take_u24(&c);
+    uint32_t fragment_at = hello_u24(&c);
+    uint32_t fragment_len = hello_u24(&c);
     if (!c.ok || fragment_at != 0 || fragment_len != message_len || cursor_left(&c) != message_len)
         return -EBADMSG;
     return parse_body(out, &c);

@@ -14,8 +14,10 @@
 #define DEFAULT_CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20"
 #define DEFAULT_GROUPS "X25519:P-256:P-384"
 
+enum purpose { STREAM, DATAGRAM, HTTP, PURPOSES };
+
 struct tls_context {
-    SSL_CTX *stream, *datagram;
+    SSL_CTX *of[PURPOSES];
 };
 
 // The additional certificates of one SSL_CTX. It belongs to that SSL_CTX and not to the context: a
@@ -69,12 +71,16 @@ static int choose_certificate(SSL *ssl, int *alert, void *arg)
     return SSL_TLSEXT_ERR_NOACK;
 }
 
+// In order of preference, each behind its length.
+static char stun_protocols[] = "\x09stun.turn\x12stun.nat-discovery";
+static char http_protocols[] = "\x08http/1.1\x08http/1.0";
+
 static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len,
                            const unsigned char *in, unsigned in_len, void *arg)
 {
-    static const unsigned char ours[] = "\x09stun.turn\x12stun.nat-discovery";
+    const unsigned char *ours = arg;
     unsigned char *chosen;
-    if (SSL_select_next_proto(&chosen, out_len, ours, sizeof ours - 1, in, in_len) !=
+    if (SSL_select_next_proto(&chosen, out_len, ours, (unsigned)strlen(arg), in, in_len) !=
         OPENSSL_NPN_NEGOTIATED)
         // RFC 7301 would have us refuse. But TURN clients whose TLS library offers what its other
         // users need ("http/1.1") were served before there was RFC 7443, and the first frame shows
@@ -89,8 +95,7 @@ static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *o
 // What is the same for all SSL_CTX of a context.
 struct making {
     const struct tls_config *config;
-    X509_STORE *client_cas;
-    STACK_OF(X509_NAME) * client_ca_names;
+    struct tls_client_ca client_ca, http_client_ca;
     struct tls_identity *identities; // the main one first
     size_t identity_count;
     char *why;
@@ -126,20 +131,21 @@ static int set_algorithms(const struct making *m, SSL_CTX *ctx)
     return 0;
 }
 
-static int set_client_ca(const struct making *m, SSL_CTX *ctx)
+static int set_client_ca(const struct tls_client_ca *ca, SSL_CTX *ctx)
 {
-    STACK_OF(X509_NAME) *names = SSL_dup_CA_list(m->client_ca_names);
+    STACK_OF(X509_NAME) *names = SSL_dup_CA_list(ca->names);
     if (!names)
         return -ENOMEM;
-    SSL_CTX_set1_cert_store(ctx, m->client_cas);
+    SSL_CTX_set1_cert_store(ctx, ca->store);
     SSL_CTX_set_client_CA_list(ctx, names); // takes the names
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
     return 0;
 }
 
-static void set_behaviour(const struct making *m, SSL_CTX *ctx, bool datagram)
+static void set_behaviour(const struct making *m, SSL_CTX *ctx, enum purpose purpose)
 {
     static const unsigned char session_context[] = "turnpike";
+    const bool datagram = purpose == DATAGRAM;
     if (datagram)
         SSL_CTX_set_min_proto_version(ctx, DTLS1_2_VERSION);
     else
@@ -152,23 +158,25 @@ static void set_behaviour(const struct making *m, SSL_CTX *ctx, bool datagram)
     // Sessions are resumed by tickets, which cost us no memory, and never by a cache.
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_session_id_context(ctx, session_context, sizeof session_context - 1);
-    if (!datagram)
+    if (purpose == STREAM)
         SSL_CTX_set_read_ahead(ctx, 1); // one read(2) for a record and what follows it, not two
-    SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
+    SSL_CTX_set_alpn_select_cb(ctx, choose_protocol,
+                               purpose == HTTP ? http_protocols : stun_protocols);
     if (datagram)
         dtls_prepare(ctx);
 }
 
-static int make_one(SSL_CTX **out, const struct making *m, size_t which, bool datagram)
+static int make_one(SSL_CTX **out, const struct making *m, size_t which, enum purpose purpose)
 {
     const struct tls_identity *id = &m->identities[which];
-    SSL_CTX *ctx = SSL_CTX_new(datagram ? DTLS_server_method() : TLS_server_method());
+    const struct tls_client_ca *ca = purpose == HTTP ? &m->http_client_ca : &m->client_ca;
+    SSL_CTX *ctx = SSL_CTX_new(purpose == DATAGRAM ? DTLS_server_method() : TLS_server_method());
     if (!ctx)
         return -ENOMEM;
-    set_behaviour(m, ctx, datagram);
+    set_behaviour(m, ctx, purpose);
     int err = set_algorithms(m, ctx);
-    if (!err && m->client_cas)
-        err = set_client_ca(m, ctx);
+    if (!err && ca->store)
+        err = set_client_ca(ca, ctx);
     if (!err && SSL_CTX_use_cert_and_key(ctx, id->certificate, id->key, id->chain, 1) != 1) {
         const char *path =
             which ? m->config->additional[which - 1].certificate : m->config->main.certificate;
@@ -181,13 +189,13 @@ static int make_one(SSL_CTX **out, const struct making *m, size_t which, bool da
     return err;
 }
 
-static int make_all(SSL_CTX **out, const struct making *m, bool datagram)
+static int make_all(SSL_CTX **out, const struct making *m, enum purpose purpose)
 {
     SSL_CTX *ctx;
     struct choices *c = calloc(1, sizeof *c + (m->identity_count - 1) * sizeof(SSL_CTX *));
     if (!c)
         return -ENOMEM;
-    int err = make_one(&ctx, m, 0, datagram);
+    int err = make_one(&ctx, m, 0, purpose);
     if (err) {
         free(c);
         return err;
@@ -198,7 +206,7 @@ static int make_all(SSL_CTX **out, const struct making *m, bool datagram)
         return -ENOMEM;
     }
     for (size_t i = 1; !err && i < m->identity_count; i++) {
-        err = make_one(&c->ctx[c->count], m, i, datagram);
+        err = make_one(&c->ctx[c->count], m, i, purpose);
         c->count += !err;
     }
     if (err) {
@@ -227,7 +235,9 @@ static int read_files(struct making *m)
                                 m->why);
     }
     if (!err && c->client_ca)
-        err = tls_client_ca_read(&m->client_cas, &m->client_ca_names, c->client_ca, m->why);
+        err = tls_client_ca_read(&m->client_ca, c->client_ca, "tls.client_ca", m->why);
+    if (!err && c->http_client_ca)
+        err = tls_client_ca_read(&m->http_client_ca, c->http_client_ca, "signal.client_ca", m->why);
     return err;
 }
 
@@ -239,15 +249,13 @@ int tls_context_new(struct tls_context **out, const struct tls_config *config,
     pthread_once(&once, make_index);
     struct tls_context *t = calloc(1, sizeof *t);
     int err = t && choices_index >= 0 ? read_files(&m) : -ENOMEM;
-    if (!err)
-        err = make_all(&t->stream, &m, false);
-    if (!err)
-        err = make_all(&t->datagram, &m, true);
+    for (enum purpose p = 0; p < PURPOSES && !err; p++)
+        err = make_all(&t->of[p], &m, p);
     for (size_t i = 0; i < m.identity_count; i++)
         tls_identity_release(&m.identities[i]);
     free(m.identities);
-    X509_STORE_free(m.client_cas);
-    sk_X509_NAME_pop_free(m.client_ca_names, X509_NAME_free);
+    tls_client_ca_release(&m.client_ca);
+    tls_client_ca_release(&m.http_client_ca);
     ERR_clear_error();
     if (err)
         tls_context_free(t);
@@ -260,8 +268,8 @@ void tls_context_free(struct tls_context *t)
 {
     if (!t)
         return;
-    SSL_CTX_free(t->stream);
-    SSL_CTX_free(t->datagram);
+    for (enum purpose p = 0; p < PURPOSES; p++)
+        SSL_CTX_free(t->of[p]);
     free(t);
 }
 
@@ -275,12 +283,17 @@ static SSL *server_side(SSL_CTX *ctx)
 
 SSL *tls_context_stream(const struct tls_context *t)
 {
-    return server_side(t->stream);
+    return server_side(t->of[STREAM]);
 }
 
 SSL *tls_context_datagram(const struct tls_context *t)
 {
-    return server_side(t->datagram);
+    return server_side(t->of[DATAGRAM]);
+}
+
+SSL *tls_context_http(const struct tls_context *t)
+{
+    return server_side(t->of[HTTP]);
 }
 
 // --- for the log ---

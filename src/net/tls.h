@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// TLS 1.2 and 1.3 for streams and DTLS 1.2 for datagrams, server side, made ready from the
-// configuration: certificates, ciphers, SNI (RFC 6066), ALPN (RFC 7301, RFC 7443). No I/O here but
-// reading the files.
+// TLS 1.2 and 1.3 for streams, of TURN and of HTTP, and DTLS 1.2 for datagrams, server side, made
+// ready from the configuration: certificates, ciphers, SNI (RFC 6066), ALPN (RFC 7301, RFC 7443).
+// No I/O here but reading the files.
 #ifndef TP_NET_TLS_H
 #define TP_NET_TLS_H
 
@@ -23,8 +23,9 @@ struct tls_config {
     const char *ciphers;      // of 1.2, in OpenSSL's syntax; NULL: ECDHE with AEAD
     const char *ciphersuites; // of 1.3; NULL: OpenSSL's
     const char *groups;       // for the key exchange; NULL: X25519:P-256:P-384
-    const char *client_ca; // path of a PEM file: clients must present a certificate signed by one
-                           // of these; NULL: they need none
+    const char *client_ca; // path of a PEM file: clients of TURN must present a certificate signed
+                           // by one of these; NULL: they need none
+    const char *http_client_ca; // the same for those of HTTP
 };
 
 #define TLS_WHY_MAX 512
@@ -43,6 +44,7 @@ void tls_context_free(struct tls_context *t);
 // One server side, accept state set, without a BIO. The caller's to free; it may outlive the
 // context. NULL when out of memory. (A context's SSL_CTX holds no pointer into the context.)
 SSL *tls_context_stream(const struct tls_context *t);
+SSL *tls_context_http(const struct tls_context *t); // reads nothing ahead of a record
 SSL *tls_context_datagram(const struct tls_context *t);
 
 // What an SSL_* call that returned ret failed of, as text in buf, and empties this thread's error

@@ -130,23 +130,23 @@ void tls_identity_release(struct tls_identity *id)
     EVP_PKEY_free(id->key);
 }
 
-int tls_client_ca_read(X509_STORE **store, STACK_OF(X509_NAME) * *names, const char *path,
+int tls_client_ca_read(struct tls_client_ca *out, const char *path, const char *key,
                        char why[TLS_WHY_MAX])
 {
     ERR_clear_error();
-    BIO *bio = open_file(path, "tls.client_ca", "", why);
+    BIO *bio = open_file(path, key, "", why);
     if (!bio)
         return -EINVAL;
-    *store = X509_STORE_new();
-    *names = sk_X509_NAME_new_null();
-    int err = *store && *names ? 0 : -ENOMEM;
+    out->store = X509_STORE_new();
+    out->names = sk_X509_NAME_new_null();
+    int err = out->store && out->names ? 0 : -ENOMEM;
     X509 *ca;
     while (!err && (ca = PEM_read_bio_X509(bio, NULL, NULL, NULL))) {
         X509_NAME *name = X509_NAME_dup(X509_get_subject_name(ca));
-        if (!name || !sk_X509_NAME_push(*names, name)) {
+        if (!name || !sk_X509_NAME_push(out->names, name)) {
             X509_NAME_free(name);
             err = -ENOMEM;
-        } else if (X509_STORE_add_cert(*store, ca) != 1) {
+        } else if (X509_STORE_add_cert(out->store, ca) != 1) {
             err = -ENOMEM;
         }
         X509_free(ca);
@@ -156,9 +156,15 @@ int tls_client_ca_read(X509_STORE **store, STACK_OF(X509_NAME) * *names, const c
         return err;
     const char *fault = file_fault("");
     if (*fault)
-        return refuse(why, "tls.client_ca", "", path, fault);
-    if (sk_X509_NAME_num(*names) == 0)
-        return refuse(why, "tls.client_ca", "", path, "there is no certificate in PEM form in it");
+        return refuse(why, key, "", path, fault);
+    if (sk_X509_NAME_num(out->names) == 0)
+        return refuse(why, key, "", path, "there is no certificate in PEM form in it");
     ERR_clear_error();
     return 0;
+}
+
+void tls_client_ca_release(struct tls_client_ca *ca)
+{
+    X509_STORE_free(ca->store);
+    sk_X509_NAME_pop_free(ca->names, X509_NAME_free);
 }

@@ -19,8 +19,15 @@ int tls_identity_read(struct tls_identity *out, const struct tls_pair *pair, con
                       char why[TLS_WHY_MAX]);
 void tls_identity_release(struct tls_identity *id);
 
-// The certificates of a PEM file to check those of clients with, and their names. The same.
-int tls_client_ca_read(X509_STORE **store, STACK_OF(X509_NAME) * *names, const char *path,
+// What certificates of clients are checked with.
+struct tls_client_ca {
+    X509_STORE *store;
+    STACK_OF(X509_NAME) * names; // for the clients
+};
+
+// Reads a PEM file of them; key: what the configuration calls it ("tls.client_ca"). The same.
+int tls_client_ca_read(struct tls_client_ca *out, const char *path, const char *key,
                        char why[TLS_WHY_MAX]);
+void tls_client_ca_release(struct tls_client_ca *ca);
 
 #endif

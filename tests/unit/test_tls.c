@@ -225,6 +225,9 @@ static void bad_files(void **state)
     refused(&c, "tls.client_ca: cannot read @/none.pem: No such file or directory");
     c.client_ca = path("empty.pem");
     refused(&c, "tls.client_ca: @/empty.pem: there is no certificate in PEM form in it");
+    c.client_ca = NULL;
+    c.http_client_ca = path("none.pem");
+    refused(&c, "signal.client_ca: cannot read @/none.pem: No such file or directory");
 }
 
 static void damaged_files(void **state)
@@ -340,6 +343,35 @@ static void application_protocols(void **state)
     tls_context_free(t);
 }
 
+// The same offers to HTTP.
+static void protocols_of_http(void **state)
+{
+    static const struct {
+        const char *offer, *want;
+    } cases[] = {
+        {NULL, ""},
+        {"\x02h2\x08http/1.1", "http/1.1"},
+        {"\x08http/1.0", "http/1.0"},
+        {"\x08http/1.0\x08http/1.1", "http/1.1"},
+        {"\x02h2", ""},
+    };
+    struct tls_config c = sound();
+    struct tls_context *t = make(&c);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct ends e = begin(tls_context_http(t), TLS1_3_VERSION, NULL, cases[i].offer);
+        const unsigned char *got;
+        unsigned len;
+        settle(&e);
+        assert_true(e.done);
+        SSL_get0_alpn_selected(e.client, &got, &len);
+        assert_int_equal(len, strlen(cases[i].want));
+        assert_memory_equal(got, cases[i].want, len);
+        assert_false(SSL_get_read_ahead(e.server));
+        end(&e);
+    }
+    tls_context_free(t);
+}
+
 static void versions_and_ciphers(void **state)
 {
     struct tls_config c = sound();
@@ -370,11 +402,18 @@ static void versions_and_ciphers(void **state)
     tls_context_free(t);
 }
 
-static void client_certificates(void **state)
+// http: HTTP asks for certificates, and TURN does not; else the other way round.
+static void check_client_certificates(bool http)
 {
     struct tls_config c = sound();
-    c.client_ca = path("other.crt");
+    *(http ? &c.http_client_ca : &c.client_ca) = path("other.crt");
     struct tls_context *t = make(&c);
+    SSL *(*asking)(const struct tls_context *) = http ? tls_context_http : tls_context_stream;
+    SSL *(*other)(const struct tls_context *) = http ? tls_context_stream : tls_context_http;
+    struct ends plain = begin(other(t), TLS1_3_VERSION, NULL, NULL);
+    settle(&plain);
+    assert_true(plain.done);
+    end(&plain);
     static const struct {
         const char *certificate, *key;
         bool good;
@@ -382,7 +421,7 @@ static void client_certificates(void **state)
                  {"main.crt", "main.key", false}, // signed by someone else
                  {"other.crt", "other.key", true}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct ends e = begin(tls_context_stream(t), TLS1_2_VERSION, NULL, NULL);
+        struct ends e = begin(asking(t), TLS1_2_VERSION, NULL, NULL);
         if (cases[i].key) {
             assert_int_equal(
                 SSL_use_certificate_file(e.client, path(cases[i].certificate), SSL_FILETYPE_PEM),
@@ -395,6 +434,12 @@ static void client_certificates(void **state)
         end(&e);
     }
     tls_context_free(t);
+}
+
+static void client_certificates(void **state)
+{
+    check_client_certificates(false);
+    check_client_certificates(true);
 }
 
 // --- sockets ---
@@ -550,6 +595,7 @@ int main(void)
         cmocka_unit_test(certificate_by_name),
         cmocka_unit_test(context_freed_early),
         cmocka_unit_test(application_protocols),
+        cmocka_unit_test(protocols_of_http),
         cmocka_unit_test(versions_and_ciphers),
         cmocka_unit_test(client_certificates),
         cmocka_unit_test(records_leave_together),
