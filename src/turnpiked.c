@@ -249,9 +249,12 @@ static void log_mistakes(char *text)
 #ifdef WITH_SIGNAL
 static int open_http(struct daemon *d, const char **why)
 {
-    if (!server_conf(d->server)->signal.listen.addr.port)
+    if (!conf_serves_http(server_conf(d->server)))
         return 0;
-    return http_new(&d->http, server_snapshot(d->server), why);
+    int err = http_new(&d->http, server_snapshot(d->server), why);
+    if (!err)
+        server_set_http(d->server, http_take, d->http);
+    return err;
 }
 
 static int start_http(struct daemon *d, const char **why)
@@ -264,6 +267,11 @@ static void reload_http(struct daemon *d)
 {
     if (d->http && http_reload(d->http, server_snapshot(d->server)))
         log_error("http", "out of memory: the old configuration stays");
+}
+
+static void stop_http(struct daemon *d)
+{
+    http_stop(d->http);
 }
 
 static void close_http(struct daemon *d)
@@ -282,6 +290,10 @@ static int start_http(struct daemon *d, const char **why)
 }
 
 static void reload_http(struct daemon *d)
+{
+}
+
+static void stop_http(struct daemon *d)
 {
 }
 
@@ -400,6 +412,8 @@ static void check_reload(const struct conf *c)
     }
     if (c->tls.client_ca)
         check_readable("tls.client_ca", c->tls.client_ca);
+    if (c->signal.client_ca)
+        check_readable("signal.client_ca", c->signal.client_ca);
 }
 
 // Opens the sockets, becomes who it is to run as, starts the workers. 0, or a negative errno that
@@ -457,8 +471,9 @@ static int serve(struct options *o, struct conf *conf, struct dev *dev, const si
         event_base_dispatch(d.base);
         status = 0;
     }
-    close_http(&d); // before the server, whose secret it borrows
+    stop_http(&d); // before the server, whose secret it borrows
     server_free(d.server);
+    close_http(&d); // until now workers may have handed it connections
     close_loop(&d);
     if (!status)
         log_notice("main", "ended");

@@ -63,11 +63,30 @@ static void check_tls(struct loader *l)
         if (conf_transport_secure(a->transport) && !certificate && !key)
             conf_fail(l, element(l, "listen", i), "listen", "%s needs tls.certificate and tls.key",
                       conf_transport_name(a->transport));
-        if (a->proxy_protocol && !conf_transport_stream(a->transport))
+        if ((a->proxy_protocol || a->http) && !conf_transport_stream(a->transport))
             conf_fail(l, element(l, "listen", i), "listen",
-                      "%s cannot have proxy_protocol, allowed are \"tcp\", \"tls\" and \"tcp+tls\"",
-                      conf_transport_name(a->transport));
+                      "%s cannot have %s, allowed are \"tcp\", \"tls\" and \"tcp+tls\"",
+                      conf_transport_name(a->transport),
+                      a->proxy_protocol ? "proxy_protocol" : "http");
+#ifndef WITH_SIGNAL
+        if (a->http)
+            conf_fail(
+                l, element(l, "listen", i), "listen",
+                "http: this program was built without the signaling server, allowed is false");
+#endif
     }
+}
+
+// A certificate that nobody is asked for protects nothing.
+static void check_client_ca(struct loader *l)
+{
+    const struct conf *c = l->conf;
+    bool https = c->signal.tls && c->signal.listen.addr.port;
+    for (size_t i = 0; i < c->listen_count; i++)
+        https |= c->listen[i].http && conf_transport_secure(c->listen[i].transport);
+    if (c->signal.client_ca && !https)
+        conf_fail(l, whence(l, "signal.client_ca"), "signal.client_ca",
+                  "is set, but nothing speaks HTTPS: see signal.tls and listen.http");
 }
 
 static void check_signal(struct loader *l)
@@ -235,9 +254,10 @@ static void check_anonymity(struct loader *l)
         return;
     if (c->auth.secret_count > 0)
         conf_fail(l, s, "auth.username_anonymity", "is set together with auth.secrets");
-    if (c->signal.listen.addr.port > 0)
+    if (conf_serves_http(c))
         conf_fail(l, s, "auth.username_anonymity",
-                  "is set together with signal.port: names in iceServers are made from a secret");
+                  "is set together with %s: names in iceServers are made from a secret",
+                  c->signal.listen.addr.port > 0 ? "signal.port" : "listen.http");
     for (size_t i = 0; i < c->auth.store_count; i++)
         if (c->auth.stores[i] && strstr(c->auth.stores[i], "layout=coturn"))
             conf_fail(l, s, "auth.username_anonymity",
@@ -289,6 +309,7 @@ void conf_check_whole(struct loader *l)
     check_external(l);
     check_alternate(l);
     check_signal(l);
+    check_client_ca(l);
     check_strings(l, "auth.stores", l->conf->auth.stores, l->conf->auth.store_count);
     check_users(l);
     check_anonymity(l);

@@ -43,6 +43,7 @@ struct conf_listen {
     bool any;            // address "*": every address, IPv4 and IPv6
     struct addr addr;    // with the port; family ADDR_NONE when any (the port is still set)
     bool proxy_protocol; // every connection begins with a header of the PROXY protocol
+    bool http;           // HTTP is served there, too
 };
 
 struct conf_external { // 1:1 NAT: what is told to clients instead of a relay address
@@ -103,7 +104,7 @@ struct conf {
         uint16_t port_min, port_max;
         struct addr_range *allow, *deny;
         size_t allow_count, deny_count;
-        bool tcp;      // TCP allocations, RFC 6062
+        bool tcp;          // TCP allocations, RFC 6062
         bool mobility;     // RFC 8016
         uint32_t coalesce; // us
     } relay;
@@ -154,9 +155,10 @@ struct conf {
     } limits;
 
     struct {                       // the public HTTP server: signaling, iceServers, the page
-        struct conf_listen listen; // port 0: off. The transport is not used
-        bool tls;
-        char *host; // in the URLs of iceServers; NULL: conf_ice_host finds one
+        struct conf_listen listen; // port 0: no port of its own. The transport is not used
+        bool tls;                  // on that port
+        char *client_ca;           // NULL: clients of HTTPS need no certificate
+        char *host;                // in the URLs of iceServers; NULL: conf_ice_host finds one
         char **origins;
         size_t origin_count;
         struct addr_range *proxies; // whose X-Forwarded-For is believed
@@ -197,6 +199,9 @@ struct conf_override {
     const char *key;
     const char *value;
 };
+
+// Whether there is an HTTP server: on a port of its own, or on one of the relay's.
+bool conf_serves_http(const struct conf *c);
 
 // Loads and checks a file (NULL: defaults, as --dev starts from) with overrides. NULL with errors
 // filled on any mistake: all of them are reported, not the first. Free errors->text with free().

@@ -71,6 +71,12 @@ const struct conf_option conf_options[] = {
      "PROXY protocol, version 1 or 2. Then it is required, and the client's address is taken from "
      "it: nobody else may reach that port. TCP and TLS only.",
      CONF_BOOL, IN(conf_listen, proxy_protocol), .value = "false"},
+    {"listen.http",
+     "Whether the signaling server and its page are reached on this port as well, so that 443 does "
+     "for all. In the clear the first byte tells HTTP from STUN. In TLS it is HTTP if the client "
+     "offers \"http/1.1\" (ALPN), as browsers do, and none of TURN's protocols; without ALPN it is "
+     "TURN. TCP and TLS only.",
+     CONF_BOOL, IN(conf_listen, http), .value = "false"},
 
     {"tls", "Certificates and ciphers of TLS and DTLS.", CONF_GROUP},
     {"tls.certificate",
@@ -101,8 +107,8 @@ const struct conf_option conf_options[] = {
     {"tls.groups", "The groups for the key exchange, best first.", CONF_STRING, AT(tls.groups),
      .min = 1, .max = 1023, .value = "\"X25519:P-256:P-384\""},
     {"tls.client_ca",
-     "A PEM file of certificate authorities. If set, a client has to show a certificate that one "
-     "of them signed.",
+     "A PEM file of certificate authorities. If set, a client of TURN has to show a certificate "
+     "that one of them signed. Browsers have none for it; HTTPS has signal.client_ca.",
      CONF_STRING, AT(tls.client_ca), .min = 1, .max = 1023},
 
     {"relay", "The addresses that peers see, and the peers that may be reached.", CONF_GROUP},
@@ -301,17 +307,23 @@ const struct conf_option conf_options[] = {
 
     {"signal",
      "The signaling server and the page that shows what it does: HTTP and WebSocket on a port of "
-     "their own.",
+     "their own, on ports of the relay (listen.http), or both.",
      CONF_GROUP},
     {"signal.address", "The IP address to listen on. \"*\" is every address of the host.",
      CONF_CODED, AT(signal.listen), .codec = &conf_codec_listen_address, .value = "\"*\"",
      .dev_value = "\"127.0.0.1\""},
-    {"signal.port", "The TCP port. 0: no signaling server.", CONF_PORT, AT(signal.listen.addr.port),
-     .min = 0, .max = 65535, .value = "0", .dev_value = DEV_SIGNAL_PORT},
+    {"signal.port", "The TCP port. 0: none but those with listen.http.", CONF_PORT,
+     AT(signal.listen.addr.port), .min = 0, .max = 65535, .value = "0",
+     .dev_value = DEV_SIGNAL_PORT},
     {"signal.tls",
-     "Whether it speaks HTTPS, with the certificates of tls. Browsers give camera and microphone "
+     "Whether that port speaks HTTPS, with the certificates of tls. Browsers give camera and "
+     "microphone "
      "to pages of HTTPS and of this machine only, so that without this a proxy has to do it.",
      CONF_BOOL, AT(signal.tls), .value = "false"},
+    {"signal.client_ca",
+     "A PEM file of certificate authorities. If set, a client of HTTPS has to show a certificate "
+     "that one of them signed.",
+     CONF_STRING, AT(signal.client_ca), .min = 1, .max = 1023},
     {"signal.host",
      "The host name or address of this server in the URLs that clients get. Not set: that of the "
      "listener, else the first of relay.external, else the first of relay.addresses, else the "

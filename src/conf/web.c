@@ -1,12 +1,21 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Texts of the group signal.
+// The HTTP server: whether there is one, and texts of the group signal.
 #include <config.h>
 
 #include <ctype.h>
 #include <string.h>
 
+#include "conf/conf.h"
 #include "conf/option.h"
 #include "util/addr.h"
+
+bool conf_serves_http(const struct conf *c)
+{
+    for (size_t i = 0; i < c->listen_count; i++)
+        if (c->listen[i].http)
+            return true;
+    return c->signal.listen.addr.port;
+}
 
 int conf_check_host(const char *text, const char **why)
 {

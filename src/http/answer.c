@@ -108,7 +108,7 @@ static bool same_origin(const struct exchange *x, const char *origin)
     bool secure = strncmp(origin, "https://", 8) == 0;
     if (!host || (!secure && strncmp(origin, "http://", 7) != 0))
         return false;
-    if (http_conf(x->http)->signal.tls && !secure)
+    if (x->client->tls && !secure)
         return false;
     return strcasecmp(origin + (secure ? 8 : 7), host) == 0;
 }

@@ -6,11 +6,13 @@
 
 #include <errno.h>
 #include <event2/bufferevent_ssl.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define REFUSED_MAX 256   // that are told so at a time; more are closed without a word
 #define REFUSED_MS 2000   // to send a request that is answered with 503
@@ -70,16 +72,15 @@ void client_close(struct client *c)
 
 // --- a new one ---
 
-static struct bufferevent *make_bufferevent(struct http *h)
+// bufferevent_openssl waits for the socket when SSL_pending is 0: what OpenSSL had read ahead would
+// wait with it, so that nothing is.
+static struct bufferevent *make_bufferevent(struct http *h, bool tls)
 {
-    if (!http_conf(h)->signal.tls)
+    if (!tls)
         return bufferevent_socket_new(h->base, -1, BEV_OPT_CLOSE_ON_FREE);
-    SSL *ssl = tls_context_stream(h->snapshot->tls);
+    SSL *ssl = tls_context_http(h->snapshot->tls);
     if (!ssl)
         return NULL;
-    // bufferevent_openssl waits for the socket when SSL_pending is 0: what OpenSSL had read ahead
-    // would wait with it.
-    SSL_set_read_ahead(ssl, 0);
     struct bufferevent *bev = bufferevent_openssl_socket_new(
         h->base, -1, ssl, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
     if (bev)
@@ -89,19 +90,18 @@ static struct bufferevent *make_bufferevent(struct http *h)
     return bev;
 }
 
-// Where NULL is returned evhttp makes a bufferevent by itself: client_of does not know it, and its
-// first request is its last.
-static struct bufferevent *on_bufferevent(struct event_base *base, void *arg)
+static struct client *client_new(struct http *h, bool tls)
 {
-    struct http *h = arg;
     struct client *c = calloc(1, sizeof *c);
-    struct bufferevent *bev = c ? make_bufferevent(h) : NULL;
+    struct bufferevent *bev = c ? make_bufferevent(h, tls) : NULL;
     if (!bev) {
         free(c);
         return NULL;
     }
     c->http = h;
     c->bev = bev;
+    c->tls = tls;
+    c->fd = -1;
     bufferevent_incref(bev); // until on_fresh
     c->next = h->clients;
     c->prev = &h->clients;
@@ -111,7 +111,27 @@ static struct bufferevent *on_bufferevent(struct event_base *base, void *arg)
     h->client_count++;
     set_state(c, CLIENT_FRESH);
     event_active(&h->fresh, EV_TIMEOUT, 0);
-    return bev;
+    return c;
+}
+
+// Where NULL is returned evhttp makes a bufferevent by itself: client_of does not know it, and its
+// first request is its last.
+static struct bufferevent *on_bufferevent(struct event_base *base, void *arg)
+{
+    struct http *h = arg;
+    struct client *c = client_new(h, http_conf(h)->signal.tls);
+    return c ? c->bev : NULL;
+}
+
+struct bufferevent *client_handed(struct http *h, int fd, const struct addr *addr, bool tls)
+{
+    struct client *c = client_new(h, tls);
+    if (!c)
+        return NULL;
+    c->handed = true;
+    c->fd = fd;
+    c->addr = *addr;
+    return c->bev;
 }
 
 static bool remember(struct http *h, evutil_socket_t fd, struct client *c)
@@ -136,6 +156,25 @@ static bool find_address(struct client *c, evutil_socket_t fd)
     socklen_t len = sizeof ss;
     return getpeername(fd, (struct sockaddr *)&ss, &len) == 0 &&
            addr_from_sockaddr(&c->addr, (struct sockaddr *)&ss) == 0;
+}
+
+// Puts the client's descriptor in the place of the stand-in's: evhttp keeps the number by itself.
+// While that is done libevent knows of neither, so that what it has told the kernel of the one is
+// not taken for the other. TLS begins anew each time, and has read nothing before this.
+static bool put_in_place(struct client *c)
+{
+    evutil_socket_t fd = bufferevent_getfd(c->bev);
+    if (c->fd < 0 || fd < 0 || bufferevent_setfd(c->bev, -1))
+        return false;
+    bool done = dup3(c->fd, fd, O_CLOEXEC) == fd;
+    return bufferevent_setfd(c->bev, fd) == 0 && done;
+}
+
+static void close_handed(struct client *c)
+{
+    if (c->fd >= 0)
+        close(c->fd);
+    c->fd = -1;
 }
 
 static bool is_proxy(const struct http *h, const struct addr *a)
@@ -178,7 +217,9 @@ static void begin(struct client *c)
     struct http *h = c->http;
     evutil_socket_t fd = bufferevent_getfd(c->bev);
     int on = 1;
-    if (fd < 0 || !find_address(c, fd) || !remember(h, fd, c)) {
+    bool good = c->handed ? put_in_place(c) : fd >= 0 && find_address(c, fd);
+    close_handed(c);
+    if (!good || !remember(h, fd, c)) {
         client_close(c);
         return;
     }
@@ -206,6 +247,7 @@ static void on_fresh(evutil_socket_t fd, short what, void *arg)
         bufferevent_getcb(c->bev, NULL, NULL, NULL, &owner);
         if (!owner) {
             bufferevent_decref(c->bev);
+            close_handed(c);
             forget(c);
             continue;
         }

@@ -64,6 +64,7 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
     int64_t now_ms = http_clock_ms();
     clients_sweep(h, now_ms);
     links_sweep(h, now_ms);
+    handover_retry(h);
 }
 
 static void on_reap(evutil_socket_t fd, short what, void *arg)
@@ -95,27 +96,44 @@ static void on_resume_accept(evutil_socket_t fd, short what, void *arg)
     struct http *h = arg;
     for (unsigned i = 0; i < h->listener_count && !h->stop_ms; i++)
         evconnlistener_enable(h->listeners[i]);
+    if (!h->stop_ms)
+        handover_retry(h);
 }
 
-static int open_one(struct http *h, const struct addr *local)
+// Owns fd.
+static int attach(struct http *h, struct evhttp *evhttp, int fd)
 {
-    int err = host_probe(local, true);
-    int fd = err ? err : host_listen(local);
-    if (fd < 0)
-        return fd;
     struct evconnlistener *l =
         evconnlistener_new(h->base, NULL, h, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
     if (!l) {
         close(fd);
         return -ENOMEM;
     }
-    if (!evhttp_bind_listener(h->evhttp, l)) { // takes it
+    if (!evhttp_bind_listener(evhttp, l)) { // takes it
         evconnlistener_free(l);
         return -ENOMEM;
     }
     evconnlistener_set_error_cb(l, on_accept_error);
     h->listeners[h->listener_count++] = l;
     return 0;
+}
+
+static int open_one(struct http *h, const struct addr *local)
+{
+    int err = host_probe(local, true);
+    int fd = err ? err : host_listen(local);
+    return fd < 0 ? fd : attach(h, h->evhttp, fd);
+}
+
+static int open_handover(struct http *h, const char **why)
+{
+    int fd = handover_new(h);
+    int err = fd < 0 ? fd : attach(h, h->handed_evhttp, fd);
+    if (err) {
+        snprintf(why_text, sizeof why_text, "cannot take connections over: %s", strerror(-err));
+        *why = why_text;
+    }
+    return err;
 }
 
 static int open_listeners(struct http *h, const char **why)
@@ -151,8 +169,24 @@ static void set_limits(struct http *h)
 {
     const struct conf *c = http_conf(h);
     const struct timeval idle = {c->signal.request_timeout, 0};
-    evhttp_set_timeout_tv(h->evhttp, &idle);
-    evhttp_set_max_body_size(h->evhttp, (ev_ssize_t)c->signal.text_bytes + BODY_SPARE);
+    struct evhttp *const both[] = {h->evhttp, h->handed_evhttp};
+    for (size_t i = 0; i < 2; i++) {
+        evhttp_set_timeout_tv(both[i], &idle);
+        evhttp_set_max_body_size(both[i], (ev_ssize_t)c->signal.text_bytes + BODY_SPARE);
+    }
+}
+
+static struct evhttp *make_evhttp(struct http *h)
+{
+    struct evhttp *evhttp = h->base ? evhttp_new(h->base) : NULL;
+    if (!evhttp)
+        return NULL;
+    evhttp_set_max_headers_size(evhttp, HEADERS_MAX);
+    evhttp_set_allowed_methods(evhttp, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST |
+                                           EVHTTP_REQ_OPTIONS | EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE |
+                                           EVHTTP_REQ_PATCH);
+    evhttp_set_gencb(evhttp, route_request, h);
+    return evhttp;
 }
 
 static int build(struct http *h)
@@ -164,15 +198,11 @@ static int build(struct http *h)
     event_config_set_flag(cfg, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
     h->base = event_base_new_with_config(cfg);
     event_config_free(cfg);
-    h->evhttp = h->base ? evhttp_new(h->base) : NULL;
-    if (!h->evhttp || mailbox_new(&h->mailbox, h->base, h))
+    h->evhttp = make_evhttp(h);
+    h->handed_evhttp = make_evhttp(h);
+    if (!h->evhttp || !h->handed_evhttp || mailbox_new(&h->mailbox, h->base, h))
         return -ENOMEM;
     event_set_log_callback(on_libevent_log);
-    evhttp_set_max_headers_size(h->evhttp, HEADERS_MAX);
-    evhttp_set_allowed_methods(h->evhttp, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST |
-                                              EVHTTP_REQ_OPTIONS | EVHTTP_REQ_PUT |
-                                              EVHTTP_REQ_DELETE | EVHTTP_REQ_PATCH);
-    evhttp_set_gencb(h->evhttp, route_request, h);
     set_limits(h);
     struct signal_settings settings;
     fill_settings(&settings, http_conf(h));
@@ -198,8 +228,10 @@ int http_new(struct http **out, struct snapshot *snapshot, const char **why)
     h->snapshot = snapshot_ref(snapshot);
     rand_bytes(&h->hash_key, sizeof h->hash_key);
     int err = build(h);
-    if (!err)
+    if (!err && http_conf(h)->signal.listen.addr.port)
         err = open_listeners(h, why);
+    if (!err)
+        err = open_handover(h, why);
     if (err) {
         http_free(h);
         return err;
@@ -216,20 +248,35 @@ static void *run(void *arg)
     return NULL;
 }
 
-int http_start(struct http *h)
+static const char *scheme_of(enum conf_transport t)
+{
+    if (!conf_transport_secure(t))
+        return "http, shared with TURN";
+    return conf_transport_plain(t) ? "https and http, shared with TURN" : "https, shared with TURN";
+}
+
+static void report_listener(const struct conf_listen *l, const char *scheme)
 {
     char text[ADDR_STRLEN];
-    struct addr a = http_conf(h)->signal.listen.addr;
+    if (l->any)
+        snprintf(text, sizeof text, "*:%u", l->addr.port);
+    else
+        addr_format(&l->addr, text);
+    log_notice("http", "signaling and page on %s (%s)", text, scheme);
+}
+
+int http_start(struct http *h)
+{
+    const struct conf *c = http_conf(h);
     int err = pthread_create(&h->thread, NULL, run, h);
     if (err)
         return -err;
     h->started = true;
-    if (http_conf(h)->signal.listen.any)
-        snprintf(text, sizeof text, "*:%u", a.port);
-    else
-        addr_format(&a, text);
-    log_notice("http", "signaling and page on %s (%s)", text,
-               http_conf(h)->signal.tls ? "https" : "http");
+    if (c->signal.listen.addr.port)
+        report_listener(&c->signal.listen, c->signal.tls ? "https" : "http");
+    for (size_t i = 0; i < c->listen_count; i++)
+        if (c->listen[i].http)
+            report_listener(&c->listen[i], scheme_of(c->listen[i].transport));
     return 0;
 }
 
@@ -277,24 +324,31 @@ static void on_stop(void *http, void *arg)
 
 // --- ending ---
 
-static void stop(struct http *h)
+void http_stop(struct http *h)
 {
-    if (!h->started)
+    if (!h || h->stopped)
         return;
-    while (mailbox_post(h->mailbox, on_stop, NULL))
-        usleep(10000); // memory is short: the thread may give some back
-    pthread_join(h->thread, NULL);
-    mailbox_drain(h->mailbox); // of snapshots that are on their way
+    if (h->started) {
+        while (mailbox_post(h->mailbox, on_stop, NULL))
+            usleep(10000); // memory is short: the thread may give some back
+        pthread_join(h->thread, NULL);
+    }
+    h->stopped = true;
 }
 
 void http_free(struct http *h)
 {
     if (!h)
         return;
-    stop(h);
+    http_stop(h);
+    if (h->mailbox)
+        mailbox_drain(h->mailbox); // of snapshots and connections that are on their way
     clients_detach(h);
     if (h->evhttp)
         evhttp_free(h->evhttp); // ends every connection
+    if (h->handed_evhttp)
+        evhttp_free(h->handed_evhttp);
+    handover_free(h);
     links_reap(h);
     signal_hub_free(h->hub);
     mailbox_free(h->mailbox);

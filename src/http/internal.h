@@ -22,7 +22,7 @@
 #include "worker/mailbox.h"
 
 #define HTTP_SOURCES 65536 // slots that connections are counted in by a hash of their address
-#define HTTP_LISTENERS 2
+#define HTTP_LISTENERS 3   // IPv4, IPv6, and that of handover.c
 #define EVENTS_BUCKETS 1024
 
 struct link;
@@ -44,6 +44,9 @@ struct client {
     struct bufferevent *bev; // with a reference of our own until the state is no longer fresh
     struct evhttp_connection *evcon;
     struct addr addr; // of the peer: an IPv4 address if it is mapped
+    bool tls;         // our own
+    bool handed;      // by a worker: addr is known, and fd is to be put in the place of evhttp's
+    int fd;           // -1: there is none (any more)
     uint32_t *source; // where it is counted; NULL: it is not
     int64_t since_ms; // of the state
     enum client_state state;
@@ -53,7 +56,8 @@ struct client {
 
 struct http {
     struct event_base *base;
-    struct evhttp *evhttp;
+    struct evhttp *evhttp, *handed_evhttp; // for connections of ports of its own, and for others
+    struct handover *handover;
     struct evconnlistener *listeners[HTTP_LISTENERS];
     unsigned listener_count;
     struct snapshot *snapshot;
@@ -75,6 +79,7 @@ struct http {
     int64_t stop_ms; // when to end; 0: not yet
     pthread_t thread;
     bool started;
+    bool stopped; // the thread has ended
     uint8_t input[65536]; // what a WebSocket has read
 };
 
@@ -95,6 +100,9 @@ static inline const struct conf *http_conf(const struct http *h)
 // Has evhttp tell of every connection. 0 or -ENOMEM.
 int clients_attach(struct http *h);
 void clients_detach(struct http *h);
+// What evhttp is to read and write a new connection by. fd: that of a connection that was handed
+// over, -1 if there is none: then it is closed at once. NULL: out of memory; fd stays the caller's.
+struct bufferevent *client_handed(struct http *h, int fd, const struct addr *addr, bool tls);
 void clients_sweep(struct http *h, int64_t now_ms);
 // The client of a request; NULL when it could not be kept track of: then its connection is to be
 // dropped.
@@ -103,6 +111,14 @@ struct client *client_of(struct http *h, struct evhttp_request *req);
 void client_take(struct client *c, struct link *link);
 // Closes it and frees c. Its link hears of it by link_lost.
 void client_close(struct client *c);
+
+// --- handover.c: connections that workers hand over ---
+
+// The listening socket of h->handed_evhttp, for the caller to attach; or a negative errno.
+int handover_new(struct http *h);
+void handover_free(struct http *h); // h->handover NULL is nothing
+// Goes on, where descriptors or memory were short.
+void handover_retry(struct http *h);
 
 // --- link.c: a connection that carries messages ---
 

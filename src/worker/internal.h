@@ -51,6 +51,8 @@ struct worker {
     struct ports *ports;
     struct mailbox *mailbox;
     struct listener *listeners;
+    worker_http *http_take; // of connections of HTTP, with http; NULL: none is expected
+    void *http;
     struct stream *streams; // all of this worker's client connections
     unsigned handshakes;    // unfinished, of TLS and DTLS together (limits.tls_handshakes)
     TAILQ_HEAD(, stream) handshaking;      // those of TLS, oldest first

@@ -101,6 +101,12 @@ int server_check(const struct conf *conf, const char **why)
     return err;
 }
 
+void server_set_http(struct server *s, worker_http *take, void *arg)
+{
+    for (unsigned i = 0; i < s->worker_count; i++)
+        worker_set_http(s->workers[i], take, arg);
+}
+
 int server_start(struct server *s, const char **why)
 {
     for (unsigned i = 0; i < s->worker_count; i++) {
@@ -149,6 +155,7 @@ static const char *fixed_difference(const struct conf *a, const struct conf *b)
         if (a->listen[i].transport != b->listen[i].transport ||
             a->listen[i].any != b->listen[i].any ||
             a->listen[i].proxy_protocol != b->listen[i].proxy_protocol ||
+            a->listen[i].http != b->listen[i].http ||
             !addr_equal(&a->listen[i].addr, &b->listen[i].addr))
             return "listen";
     if (a->signal.listen.addr.port != b->signal.listen.addr.port)

@@ -4,9 +4,9 @@
 #define TP_WORKER_SERVER_H
 
 #include "conf/conf.h"
+#include "worker/worker.h"
 
 struct server;
-struct snapshot;
 
 // Whether the files that a configuration names, certificates and keys, can be used, without making
 // anything. 0 or a negative errno; *why then says what failed (valid until the next call in this
@@ -17,6 +17,10 @@ int server_check(const struct conf *conf, const char **why);
 // 0, -EINVAL when the configuration cannot be used as it is (nothing was opened then), or another
 // negative errno; *why then says what failed, as above.
 int server_new(struct server **out, struct conf *conf, const char **why);
+
+// Where connections of HTTP go (listen.http). Before it starts; take and arg are used until
+// server_free returns.
+void server_set_http(struct server *s, worker_http *take, void *arg);
 
 // Opens the stores and starts the threads. Call it with the privileges that the server is to run
 // with. As above.

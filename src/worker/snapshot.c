@@ -171,12 +171,12 @@ static void fill_secrets(struct snapshot *s, const char *ice_secret)
     if (c->auth.secret_count) {
         s->stores.secrets = (const char *const *)c->auth.secrets;
         s->stores.secret_count = c->auth.secret_count;
-    } else if (c->signal.listen.addr.port) {
+    } else if (conf_serves_http(c)) {
         s->ice_secret = ice_secret;
         s->stores.secrets = &s->ice_secret;
         s->stores.secret_count = 1;
     }
-    if (c->signal.listen.addr.port)
+    if (conf_serves_http(c))
         s->ice_secret = s->stores.secrets[0];
 }
 
@@ -277,6 +277,7 @@ int snapshot_make_tls(struct tls_context **out, const struct conf *c, char why[T
         .ciphersuites = c->tls.ciphersuites,
         .groups = c->tls.groups,
         .client_ca = c->tls.client_ca,
+        .http_client_ca = c->signal.client_ca,
     };
     int err = tls_context_new(out, &config, why);
     free(additional);

@@ -64,7 +64,8 @@ const struct stream_transport stream_tcp = {.read = tcp_read,
 static void stream_free(struct stream *s)
 {
     s->transport->close(s);
-    close(s->fd);
+    if (s->fd >= 0)
+        close(s->fd);
     if (s->backlog)
         evbuffer_free(s->backlog);
     free(s->partial);
@@ -292,6 +293,15 @@ void stream_detach(struct stream *s)
     io_sink_retire(s->worker->io, &s->sink);
     leave_worker(s);
     s->worker = NULL;
+}
+
+int stream_dissolve(struct stream *s)
+{
+    int fd = s->fd;
+    stream_detach(s);
+    s->fd = -1;
+    stream_free(s);
+    return fd;
 }
 
 bool stream_adopt(struct worker *w, struct stream *s)

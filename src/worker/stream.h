@@ -47,7 +47,8 @@ extern const struct stream_transport stream_tcp;
 // What a connection has to bring before its frames are read.
 enum stream_stage {
     STREAM_PROXY,     // the header of the PROXY protocol
-    STREAM_FIRST,     // a first byte, which tells TLS from what is not
+    STREAM_FIRST,     // a first byte, which tells TLS and HTTP from what is neither
+    STREAM_HELLO,     // a whole ClientHello, which tells whose TLS it is where HTTP is served, too
     STREAM_HANDSHAKE, // that of TLS
     STREAM_OPEN,      // nothing more
 };
@@ -66,6 +67,8 @@ struct stream {
     void *state; // of the transport
     enum stream_stage stage;
     enum conf_transport accepts; // of its listener
+    bool http;                   // so is HTTP
+    size_t peeked;               // bytes of a ClientHello that have been looked at
     TAILQ_ENTRY(stream) handshaking;
     struct event readable, writable;
     struct turn_tuple tuple;
@@ -88,6 +91,9 @@ void stream_fail(struct stream *s);
 // Handles nothing more of it until it is resumed; what follows in the same read is kept.
 void stream_pause(struct stream *s);
 void stream_resume(struct stream *s);
+
+// Frees it, of which nothing has been read, but not its descriptor, which is returned.
+int stream_dissolve(struct stream *s);
 
 // Takes a connection without an allocation out of its worker, with all that it has not handled and
 // not sent, so that it can travel to another one by mailbox.

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What comes before the frames of a connection: the header of the PROXY protocol, the first byte
-// that tells TLS from what is not, the handshake of TLS. None of it reads a byte that belongs to
-// what follows.
+// that tells TLS from what is not, the ClientHello that tells whose TLS it is, the handshake. None
+// of it reads a byte that belongs to what follows: a connection of HTTP leaves from here as it
+// came.
 #include <errno.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "net/proxy.h"
+#include "net/tls_hello.h"
 #include "stun/channel_data.h"
 #include "worker/stream.h"
 
@@ -18,12 +21,13 @@ static void enter(struct stream *s, enum stream_stage stage)
 
 static enum stream_stage after_proxy(const struct stream *s)
 {
-    return conf_transport_secure(s->accepts) ? STREAM_FIRST : STREAM_OPEN;
+    return s->http || conf_transport_secure(s->accepts) ? STREAM_FIRST : STREAM_OPEN;
 }
 
 void stream_begin_first(struct stream *s, const struct conf_listen *listen)
 {
     s->accepts = listen->transport;
+    s->http = listen->http;
     s->stage = listen->proxy_protocol ? STREAM_PROXY : after_proxy(s);
 }
 
@@ -82,6 +86,23 @@ static bool read_header(struct stream *s)
     return len > 0 && take_header(s, &header);
 }
 
+// --- HTTP ---
+
+// Whatever this worker knows of the descriptor is gone before another thread has it.
+static void leave_for_http(struct stream *s, bool tls)
+{
+    struct worker *w = s->worker;
+    const struct addr client = s->tuple.client;
+    const struct log_about about = {.client = &client};
+    int fd = stream_dissolve(s);
+    int err = w->http_take ? w->http_take(w->http, fd, &client, tls) : -ENOENT;
+    if (err)
+        close(fd);
+    if (log_on(LOG_LVL_DEBUG))
+        log_line(LOG_LVL_DEBUG, "tcp", &about, "connection of HTTP%s %s", tls ? "S" : "",
+                 err ? "closed: out of memory" : "handed over");
+}
+
 // --- TLS, or not ---
 
 const char *stream_mistaken(const struct stream *s, uint8_t first)
@@ -93,7 +114,10 @@ const char *stream_mistaken(const struct stream *s, uint8_t first)
             return "TLS on a plain port";
         break;
     case DEMUX_STREAM_HTTP:
-        return "HTTP, which is not served here";
+        if (s->http && s->tuple.transport == TURN_TLS)
+            return "HTTP in TLS of a client that did not offer it, as \"http/1.1\" by ALPN";
+        return s->http ? "HTTP in the clear on a port for TLS only"
+                       : "HTTP, which is not served here";
     case DEMUX_STREAM_STUN:
         if (!plain)
             return "plain STUN on a port for TLS only";
@@ -104,6 +128,16 @@ const char *stream_mistaken(const struct stream *s, uint8_t first)
     return plain ? "something that is neither STUN nor ChannelData" : "something that is not TLS";
 }
 
+static bool start_tls(struct stream *s)
+{
+    if (!stream_tls_start(s)) {
+        stream_refuse(s, "no memory, or no room within limits.tls_handshakes, for TLS");
+        return false;
+    }
+    enter(s, STREAM_HANDSHAKE);
+    return true;
+}
+
 static bool look_at_first(struct stream *s)
 {
     uint8_t first;
@@ -111,11 +145,11 @@ static bool look_at_first(struct stream *s)
         return false;
     switch (demux_stream_first_byte(first)) {
     case DEMUX_STREAM_TLS:
-        if (!stream_tls_start(s)) {
-            stream_refuse(s, "no memory, or no room within limits.tls_handshakes, for TLS");
-            return false;
-        }
-        enter(s, STREAM_HANDSHAKE);
+        if (!conf_transport_secure(s->accepts))
+            break;
+        if (!s->http)
+            return start_tls(s);
+        enter(s, STREAM_HELLO);
         return true;
     case DEMUX_STREAM_STUN:
         if (conf_transport_plain(s->accepts)) {
@@ -124,10 +158,37 @@ static bool look_at_first(struct stream *s)
         }
         break;
     case DEMUX_STREAM_HTTP:
+        if (s->http && conf_transport_plain(s->accepts)) {
+            leave_for_http(s, false);
+            return false;
+        }
+        break;
     case DEMUX_STREAM_UNKNOWN:
         break;
     }
     stream_refuse(s, stream_mistaken(s, first));
+    return false;
+}
+
+// What has come stays in the socket, which therefore is to be readable only when there is more. If
+// it is all the same, the client has ended it, or the kernel has no room for more: TLS finds out,
+// and reads.
+static bool look_at_hello(struct stream *s)
+{
+    uint8_t data[TLS_HELLO_MAX];
+    bool http = false;
+    size_t got = peek(s, data, sizeof data);
+    if (!got)
+        return false;
+    size_t wants = got > s->peeked ? tls_hello_look(data, got, &http) : 0;
+    int lowest = wants ? (int)wants : 1;
+    s->peeked = got;
+    setsockopt(s->fd, SOL_SOCKET, SO_RCVLOWAT, &lowest, sizeof lowest);
+    if (wants)
+        return false;
+    if (!http)
+        return start_tls(s);
+    leave_for_http(s, true);
     return false;
 }
 
@@ -154,6 +215,8 @@ bool stream_begin(struct stream *s)
     if (s->stage == STREAM_PROXY && !read_header(s))
         return false;
     if (s->stage == STREAM_FIRST && !look_at_first(s))
+        return false;
+    if (s->stage == STREAM_HELLO && !look_at_hello(s))
         return false;
     if (s->stage == STREAM_HANDSHAKE && !go_on_with_handshake(s))
         return false;

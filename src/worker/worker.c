@@ -157,6 +157,12 @@ void worker_set_peers(struct worker *w, struct worker *const *peers, unsigned co
     w->direct_max = direct_sockets_max(count);
 }
 
+void worker_set_http(struct worker *w, worker_http *take, void *arg)
+{
+    w->http_take = take;
+    w->http = arg;
+}
+
 bool worker_drain(struct worker *w)
 {
     return mailbox_drain(w->mailbox);

@@ -24,6 +24,15 @@ int worker_open_stores(struct worker *w, const char **why);
 
 int worker_start(struct worker *w); // 0 or a negative errno
 
+// Takes a connection of HTTP that a client opened to a listener of the worker. Called in the
+// worker's thread. fd is non-blocking, and not a byte of HTTP, or of TLS around it (tls), has been
+// read from it; client: who that is, by the header of the PROXY protocol if there was one. 0: fd is
+// the callee's; or a negative errno.
+typedef int worker_http(void *arg, int fd, const struct addr *client, bool tls);
+
+// Before it starts; used until it is freed.
+void worker_set_http(struct worker *w, worker_http *take, void *arg);
+
 // Hands it a new snapshot: takes a reference. Live allocations go on. 0 or -ENOMEM.
 int worker_reload(struct worker *w, struct snapshot *snapshot);
 

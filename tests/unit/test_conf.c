@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Loading: every kind of mistake with its line, every one of several, defaults, overrides.
+#include <config.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -194,6 +196,41 @@ static void tls(void **state)
     };
     CHECK_ALL(m);
 }
+
+#ifdef WITH_SIGNAL
+static void http(void **state)
+{
+    static const struct mistake m[] = {
+        {R "listen = (\n { transport = \"udp\"; http = true; } );\n",
+         "t.conf:3: listen: udp cannot have http, allowed are \"tcp\", \"tls\" and \"tcp+tls\"\n"},
+        {R "listen = (\n { transport = \"tcp\"; http = 1; } );\n",
+         "t.conf:3: listen[0].http: 1 is not a switch, allowed are true and false\n"},
+        {R "listen = ( { transport = \"tcp\"; http = true; } );\nsignal = {\n client_ca = "
+           "\"c.pem\"; };\n",
+         "t.conf:4: signal.client_ca: is set, but nothing speaks HTTPS: see signal.tls and "
+         "listen.http\n"},
+        {R "listen = ( { transport = \"tcp\"; http = true; } );\nauth = {\n username_anonymity = "
+           "true; };\n",
+         "t.conf:4: auth.username_anonymity: is set together with listen.http: names in iceServers "
+         "are made from a secret\n"},
+        {R "listen = ( { transport = \"tcp\"; http = true; } );\nsignal = {\n port = 3478; };\n",
+         "t.conf:4: signal.port: tcp port 3478 is listened on already, by entry 1 of listen\n"},
+    };
+    CHECK_ALL(m);
+    struct conf_errors errors;
+    struct conf *c = conf_load_text(R "listen = ( { transport = \"tcp\"; http = true; } );\n",
+                                    "t.conf", false, NULL, 0, &errors);
+    assert_non_null(c);
+    assert_true(c->listen[0].http && conf_serves_http(c));
+    conf_free(c);
+    c = conf_load_text(R, "t.conf", false, NULL, 0, &errors);
+    assert_false(conf_serves_http(c));
+    conf_free(c);
+    c = conf_load_text(R "signal = { port = 80; };\n", "t.conf", false, NULL, 0, &errors);
+    assert_true(conf_serves_http(c));
+    conf_free(c);
+}
+#endif
 
 #define KEY16 "31323334353637383930313233343536"
 
@@ -615,6 +652,9 @@ int main(void)
         cmocka_unit_test(keys),
         cmocka_unit_test(types_and_ranges),
         cmocka_unit_test(listeners),
+#ifdef WITH_SIGNAL
+        cmocka_unit_test(http),
+#endif
         cmocka_unit_test(tls),
         cmocka_unit_test(alternate),
         cmocka_unit_test(tokens),

@@ -64,14 +64,15 @@ async function answersBinding(port) {
   }
 }
 
-const listeners = (port, stream = 'tcp') => `( { transport = "udp"; address = "${HOST}"; port = ${port}; },
-           { transport = "${stream}"; address = "${HOST}"; port = ${port}; } )`;
+const listeners = (port, stream = 'tcp', more) => `( { transport = "udp"; address = "${HOST}"; port = ${port}; },
+           { transport = "${stream}"; address = "${HOST}"; port = ${port}; ${more || ''}} )`;
 
-function configuration(port, firstRelay, certificates) {
+function configuration(port, firstRelay, certificates, http) {
   const tls = certificates && `tls = { certificate = "${certificates.certificate}"; key = "${certificates.key}"; };`;
   return `realm = "test";
-listen = ${listeners(port, certificates ? 'tcp+tls' : 'tcp')};
+listen = ${listeners(port, certificates ? 'tcp+tls' : 'tcp', http && 'http = true; ')};
 ${tls ?? ''}
+${http ? 'signal = { host = "localhost"; };' : ''}
 relay = { addresses = [ "${HOST}" ]; ports = [ ${firstRelay}, ${firstRelay + 199} ]; allow = [ "127.0.0.0/8" ]; };
 auth = { stores = [ ]; users = ( { name = "user"; password = "pass"; } ); };
 log = { level = "info"; };
@@ -80,13 +81,14 @@ log = { level = "info"; };
 
 export class Daemon {
   // With a configuration of ours. makeCertificates: what gives { certificate, key } in a folder, for one port of TCP and TLS.
-  static async start({ makeCertificates } = {}) {
+  // http: the page is on that port, too.
+  static async start({ makeCertificates, http = false } = {}) {
     const daemon = new Daemon();
     daemon.certificates = makeCertificates?.(daemon.folder);
     const file = path.join(daemon.folder, 'turnpike.conf');
     daemon.port = await freePort();
     // Relay ports below that range too; those in use are passed over.
-    writeFileSync(file, configuration(daemon.port, randomInt(10000, 32000), daemon.certificates));
+    writeFileSync(file, configuration(daemon.port, randomInt(10000, 32000), daemon.certificates, http));
     await daemon.#run(['-c', file]);
     return daemon;
   }

@@ -3,6 +3,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { findMissingTool, makeCertificates, trust } from './authority.mjs';
 import { Daemon } from './daemon.mjs';
 import { findChromium, load, missing } from './modules.mjs';
 import * as tap from './tap.mjs';
@@ -80,17 +81,21 @@ export class Visitor {
 }
 
 export class Site {
-  // devices: with a camera and a microphone.
-  static async start({ devices = true } = {}) {
+  // devices: with a camera and a microphone. shared: by HTTPS on the port of TURN over TLS, with an authority of our own.
+  static async start({ devices = true, shared = false } = {}) {
     const playwright = load('playwright-core');
     if (!playwright) tap.skipAll(missing('playwright-core'));
     const executablePath = findChromium();
     if (!executablePath) tap.skipAll('no chromium in PATH (or set TP_CHROMIUM)');
+    const lacking = shared && findMissingTool();
+    if (lacking) tap.skipAll(`${lacking} is not installed`);
     const site = new Site();
     site.folder = mkdtempSync(path.join(os.tmpdir(), 'turnpike-browser-'));
     process.on('exit', () => rmSync(site.folder, { recursive: true, force: true, maxRetries: 5 }));
-    site.daemon = await Daemon.startDev();
-    await site.served();
+    site.shared = shared;
+    site.daemon = shared ? await Daemon.start({ makeCertificates, http: true }) : await Daemon.startDev();
+    if (shared) trust(site.folder, site.daemon.certificates.authority);
+    else await site.served();
     const env = { ...process.env, HOME: site.folder, TMPDIR: site.folder };
     const media = devices ? MEDIA : ['--use-fake-ui-for-media-stream'];
     const args = [...FLAGS, ...MORE, ...media, LOOPBACK, RESOLVE];
@@ -99,7 +104,11 @@ export class Site {
   }
 
   get url() {
-    return `http://127.0.0.1:${this.daemon.pagePort}/`;
+    return this.at('127.0.0.1');
+  }
+
+  at(host) {
+    return this.shared ? `https://localhost:${this.daemon.port}/` : `http://${host}:${this.daemon.pagePort}/`;
   }
 
   served() {
@@ -107,15 +116,16 @@ export class Site {
     return until('the page is served', answers, Boolean);
   }
 
-  // Somebody with a browser profile of their own. permissions: what was allowed before.
-  async visitor({ hash = '', host = '127.0.0.1', dark = false, width = 1280, permissions = ['camera', 'microphone'] } = {}) {
+  // Somebody with a browser profile of their own. permissions: what was allowed before; init: runs in the page before its own scripts.
+  async visitor({ hash = '', host = '127.0.0.1', dark = false, width = 1280, permissions = ['camera', 'microphone'], init } = {}) {
     const context = await this.browser.newContext({
       viewport: { width, height: 800 },
       colorScheme: dark ? 'dark' : 'light',
       permissions: host === STRANGER ? [] : permissions,
     });
     const visitor = new Visitor(await context.newPage());
-    await visitor.page.goto(`http://${host}:${this.daemon.pagePort}/${hash}`);
+    if (init) await visitor.page.addInitScript(init);
+    await visitor.page.goto(this.at(host) + hash);
     return visitor;
   }
 
