@@ -53,6 +53,12 @@ export class Media extends EventTarget {
     else this.#use(track);
   }
 
+  // Where the others are to be heard; whoever shows them follows.
+  useOutput(deviceId) {
+    this.chosen.output = deviceId;
+    this.#changed();
+  }
+
   mute(kind, muted) {
     this.muted[kind] = muted;
     const track = this.track(kind);

@@ -4,7 +4,7 @@
 // it rings.
 //
 // Events: `change` when incoming or outgoing change; `problem` (detail: words).
-import { randomWord } from '../lib/format.js';
+import { isolate, randomWord } from '../lib/format.js';
 import { ofEntry } from '../lib/words.js';
 
 const PATIENCE_MS = 45000;
@@ -22,7 +22,7 @@ export class Ring extends EventTarget {
     this.#signal = signal;
     this.#room = room;
     signal.addEventListener('message', ({ detail }) => this.#hear(detail));
-    room.addEventListener('members', () => this.outgoing && room.peer?.name === this.outgoing.name && this.#end());
+    room.addEventListener('members', () => this.outgoing && room.has(this.outgoing.name) && this.#end());
   }
 
   // kinds: of media to bring.
@@ -87,13 +87,13 @@ export class Ring extends EventTarget {
     else if (data.type === 'call-refuse' && mine) {
       this.#stop({
         kind: 'warning',
-        title: `${name} does not take the call.`,
+        title: `${isolate(name)} does not take the call.`,
         text: 'Write first, or try again later.',
       });
     } else if (data.type === 'call-cancel' && theirs) {
       this.incoming = null;
       this.#changed();
-      this.#problem({ kind: 'info', title: `${name} called.`, text: 'Call back from the list of people.' });
+      this.#problem({ kind: 'info', title: `${isolate(name)} called.`, text: 'Call back from the list of people.' });
     }
   }
 
@@ -116,14 +116,14 @@ export class Ring extends EventTarget {
     if (this.outgoing?.name === name)
       this.#stop({
         kind: 'warning',
-        title: `${name} is no longer connected.`,
+        title: `${isolate(name)} is no longer connected.`,
         text: 'Choose somebody else from the list.',
       });
   }
 
   async #giveUp(name) {
     await this.cancel();
-    this.#problem({ kind: 'warning', title: `${name} does not answer.`, text: 'Try again later.' });
+    this.#problem({ kind: 'warning', title: `${isolate(name)} does not answer.`, text: 'Try again later.' });
   }
 
   async #stop(problem) {

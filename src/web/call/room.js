@@ -4,8 +4,13 @@
 //   init ── join ──> joined ── the other comes, or its offer ──> joined_conn ── bye ──> joined_unbind ──> joined_conn …
 //                                 from each of them: leave, or the room is full ──> leaved
 //
-// Events: `state`; `connection` when there is another one or none; `problem` (detail: words); `members`.
+// A room may be larger than two: everyone is connected with everyone then, and one of the others is in front. What is
+// joined_conn for two stays so until the last of the others has left.
+//
+// Events: `state`; `connection` when there is another one, or another in front; `change` when one of them changes; `problem`
+// (detail: words); `members`; `gone` (detail: { name, reason, left }).
 import * as words from '../lib/words.js';
+import { isolate } from '../lib/format.js';
 import { keepTab } from '../link/memory.js';
 import { Connection } from './connection.js';
 
@@ -22,15 +27,14 @@ export class Room extends EventTarget {
   name = null;
   id = null;
   capacity = 0;
-  peer = null;
-  connection = null;
   iceServers = [];
   iceUntil = 0;
   options = { policy: 'all', bundle: 'max-bundle', voiceActivityDetection: true, sendLimit: 0, receiveLimit: 0 };
 
   #signal;
   #media;
-  #others = new Map();
+  #others = new Map(); // by id: { id, name, connection }
+  #front = null;
   #holding = false;
   #rejoining = false;
   #joining = false;
@@ -41,7 +45,9 @@ export class Room extends EventTarget {
     this.#media = media;
     signal.addEventListener('message', ({ detail }) => this.#hear(detail));
     signal.addEventListener('fresh', () => this.#rejoin());
-    media.addEventListener('track', ({ detail: { kind, track } }) => this.connection?.setTrack(kind, track));
+    media.addEventListener('track', ({ detail: { kind, track } }) => {
+      for (const connection of this.connections) connection.setTrack(kind, track);
+    });
   }
 
   get inside() {
@@ -50,6 +56,34 @@ export class Room extends EventTarget {
 
   get count() {
     return this.#others.size + 1;
+  }
+
+  // The others: { id, name, connection }, the connection null as long as there is none.
+  get others() {
+    return [...this.#others.values()];
+  }
+
+  get connections() {
+    return this.others.map(({ connection }) => connection).filter(Boolean);
+  }
+
+  // Whoever is in front, and the connection with them.
+  get peer() {
+    return this.#others.get(this.#front) ?? this.others[0] ?? null;
+  }
+
+  get connection() {
+    return this.peer?.connection ?? null;
+  }
+
+  has(name) {
+    return this.others.some((other) => other.name === name);
+  }
+
+  // Puts another one in front.
+  select(id) {
+    this.#front = id;
+    this.#connectionChanged();
   }
 
   // kinds: of media to bring, opened before the server is asked: a connection without its media would have to be made twice.
@@ -78,7 +112,14 @@ export class Room extends EventTarget {
 
   proceed() {
     this.#holding = false;
-    if (this.peer && !this.connection) this.#connect({ offering: true });
+    for (const other of this.others) if (!other.connection) this.#connect(other, { offering: true });
+  }
+
+  // The server has ended the session, and with it the place.
+  evict() {
+    if (!this.name) return;
+    this.#out();
+    this.#media.close();
   }
 
   async leave({ keepMedia = false } = {}) {
@@ -94,12 +135,16 @@ export class Room extends EventTarget {
     const { policy } = this.options;
     this.options = { ...this.options, ...options };
     if (this.options.policy !== policy) this.rebuild();
-    else this.connection?.change(this.#connectionOptions());
+    else this.#changeConnections();
   }
 
-  // Closes the connection and builds another one: the bundle policy cannot be changed on the old one.
+  // Closes the connections and builds others: the bundle policy cannot be changed on an old one.
   rebuild() {
-    if (this.peer) this.#connect({ offering: true });
+    for (const other of this.others) this.#connect(other, { offering: true });
+  }
+
+  restart() {
+    for (const connection of this.connections) connection.restart();
   }
 
   #hear(message) {
@@ -117,36 +162,33 @@ export class Room extends EventTarget {
     else if (message.type === 'ice') this.#ice(message);
   }
 
+  // Who is there already offers to a newcomer; after a reload or a gap this end is the one that wants to know.
   #joined(message) {
     const { id, members = [], capacity } = message;
     const resumed = this.id === id;
-    this.#others = new Map(members.filter((member) => member.id !== id).map((member) => [member.id, member]));
+    const here = new Map(members.filter((member) => member.id !== id).map((member) => [member.id, member]));
     Object.assign(this, { id, capacity });
     this.#ice(message);
     keepTab({ id });
-    const other = this.#others.get(this.peer?.id) ?? [...this.#others.values()][0] ?? null;
-    const same = resumed && this.peer?.id === other?.id && this.connection;
-    if (!same) {
-      this.#disconnect();
-      this.peer = other;
-      if (other && !this.#holding) this.#connect({ offering: resumed });
+    const talking = resumed && this.state !== 'joined' && this.inside;
+    for (const other of this.others) if (!resumed || !here.has(other.id)) this.#drop(other);
+    for (const [other, { name }] of here) {
+      if (!this.#others.has(other)) this.#others.set(other, { id: other, name, connection: null });
+      const entry = this.#others.get(other);
+      if (!entry.connection && !this.#holding) this.#connect(entry, { offering: resumed });
     }
-    this.#become(this.peer && (same || resumed) ? 'joined_conn' : 'joined');
+    if (here.size) this.#become(resumed ? 'joined_conn' : 'joined');
+    else this.#become(talking ? 'joined_unbind' : 'joined');
     this.#membersChanged();
   }
 
   #otherJoined({ id, name }) {
-    this.#others.set(id, { id, name });
-    // A room may be larger than two; this page talks with one at a time.
-    const taken = this.peer && this.peer.id !== id && this.#others.has(this.peer.id);
-    if (!taken) this.#meet({ id, name });
-    this.#membersChanged();
-  }
-
-  #meet(peer) {
-    this.peer = peer;
-    if (!this.#holding) this.#connect({ offering: true });
+    if (this.#others.has(id)) this.#drop(this.#others.get(id));
+    const other = { id, name, connection: null };
+    this.#others.set(id, other);
+    if (!this.#holding) this.#connect(other, { offering: true });
     this.#become('joined_conn');
+    this.#membersChanged();
   }
 
   #bye({ id, reason }) {
@@ -154,41 +196,36 @@ export class Room extends EventTarget {
       this.#kicked();
       return;
     }
-    this.#others.delete(id);
-    if (this.peer?.id === id) {
-      const { name } = this.peer;
-      this.peer = null;
-      this.#disconnect();
-      this.#become('joined_unbind');
-      this.dispatchEvent(new CustomEvent('gone', { detail: { name, reason } }));
-    }
+    const other = this.#others.get(id);
+    if (!other) return;
+    this.#drop(other);
+    if (!this.#others.size) this.#become('joined_unbind');
+    this.dispatchEvent(new CustomEvent('gone', { detail: { name: other.name, reason, left: this.#others.size } }));
     this.#membersChanged();
   }
 
-  async #relayed({ from, name, data }) {
-    if (!this.inside || !this.#others.has(from)) return;
-    if (this.peer && this.peer.id !== from) return;
+  async #relayed({ from, data }) {
+    const other = this.#others.get(from);
+    if (!this.inside || !other || this.#holding) return;
     if (data !== null && typeof data !== 'object') return;
-    this.peer ??= { id: from, name };
-    if (this.#holding) return;
-    if (!this.connection || this.connection.isOther(data ?? {})) this.#connect({ offering: false });
+    if (!other.connection || other.connection.isOther(data ?? {})) this.#connect(other, { offering: false });
     if (data?.type === 'offer') this.#become('joined_conn');
     try {
-      await this.connection.handle(data);
+      await other.connection.handle(data);
     } catch (error) {
       this.#problem({
         kind: 'error',
-        title: 'What the other sent could not be used.',
+        title: `What ${isolate(other.name)} sent could not be used.`,
         text: 'If this stays, both should reload.',
         detail: error.message,
       });
     }
   }
 
-  #full({ room }) {
+  #full({ room, capacity }) {
     this.#out();
     this.#media.close();
-    this.#problem({ ...words.of('full'), detail: `(${room})` });
+    this.#problem(words.ofFull(room, capacity));
   }
 
   #kicked() {
@@ -205,7 +242,7 @@ export class Room extends EventTarget {
     if (!Array.isArray(iceServers)) return;
     this.iceServers = iceServers;
     this.iceUntil = Date.now() + (ttl ?? 0) * 1000;
-    this.connection?.change(this.#connectionOptions());
+    this.#changeConnections();
     this.#membersChanged();
   }
 
@@ -213,23 +250,27 @@ export class Room extends EventTarget {
   async #rejoin() {
     if (!this.name || this.#rejoining) return;
     this.#rejoining = true;
-    this.#others.clear();
     this.id = null;
     await this.#signal.request({ type: 'join', room: this.name }, ['joined', 'full']).catch(() => {});
     this.#rejoining = false;
+  }
+
+  #changeConnections() {
+    for (const connection of this.connections) connection.change(this.#connectionOptions());
   }
 
   #connectionOptions() {
     return { ...this.options, iceServers: this.iceServers };
   }
 
-  #connect({ offering }) {
-    this.#disconnect();
-    const { name: room, peer } = this;
-    const to = this.capacity > 2 ? { to: peer.id } : {};
+  #connect(other, { offering }) {
+    other.connection?.close();
+    const { name: room } = this;
+    // In a room for two nobody else could be meant.
+    const to = this.capacity > 2 ? { to: other.id } : {};
     const send = (data) => this.#signal.send({ type: 'message', room, ...to, data });
     // Both ends come to opposite answers, and to the same ones after a reload.
-    const polite = this.id > peer.id;
+    const polite = this.id > other.id;
     const connection = new Connection({
       stream: this.#media.stream,
       send,
@@ -238,27 +279,30 @@ export class Room extends EventTarget {
       polite,
     });
     connection.addEventListener('failed', () => this.#problem(words.of('call_failed')));
-    this.connection = connection;
-    this.dispatchEvent(new Event('connection'));
+    for (const event of ['remote', 'state', 'channel'])
+      connection.addEventListener(event, () => this.dispatchEvent(new Event('change')));
+    other.connection = connection;
+    this.#connectionChanged();
   }
 
-  #disconnect() {
-    if (!this.connection) return;
-    this.connection.close();
-    this.connection = null;
-    this.dispatchEvent(new Event('connection'));
+  #drop(other) {
+    this.#others.delete(other.id);
+    other.connection?.close();
+    this.#connectionChanged();
   }
 
   #out() {
-    this.#disconnect();
     this.#forget();
     this.#become('leaved');
   }
 
   #forget() {
-    Object.assign(this, { name: null, id: null, peer: null });
+    const { connections } = this;
     this.#others.clear();
+    for (const connection of connections) connection.close();
+    Object.assign(this, { name: null, id: null });
     keepTab({ room: null, id: null });
+    this.#connectionChanged();
     this.#membersChanged();
   }
 
@@ -266,6 +310,10 @@ export class Room extends EventTarget {
     if (this.state === state) return;
     this.state = state;
     this.dispatchEvent(new Event('state'));
+  }
+
+  #connectionChanged() {
+    this.dispatchEvent(new Event('connection'));
   }
 
   #membersChanged() {

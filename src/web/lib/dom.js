@@ -77,3 +77,14 @@ export function table(caption, heads, rows) {
     ),
   );
 }
+
+// A section with a title, and a hint below it where there is one.
+export function card(id, title, hint, ...content) {
+  return el(
+    'section',
+    { class: 'card', id, 'aria-labelledby': `${id}-title` },
+    el('h2', { id: `${id}-title` }, title),
+    hint && el('p', { class: 'hint' }, hint),
+    ...content,
+  );
+}

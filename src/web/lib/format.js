@@ -21,9 +21,21 @@ export const percent = (value) =>
 
 export const clock = (time = Date.now()) => new Date(time).toLocaleTimeString([], { hour12: false });
 
+// How long until then, in the largest unit that fits.
+export function lasts(until) {
+  const minutes = Math.round((until - Date.now()) / 60000);
+  if (minutes < 120) return plural(minutes, 'minute');
+  const hours = Math.round(minutes / 60);
+  return hours < 48 ? plural(hours, 'hour') : plural(Math.round(hours / 24), 'day');
+}
+
 // An address and a port as people write them together.
 export const endpoint = (address, port) =>
   address?.includes(':') && !address.startsWith('[') ? `[${address}]:${port}` : `${address ?? '?'}:${port}`;
+
+// A name within a sentence: one that is written from right to left must not turn what stands around it.
+const TURNS = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
+export const isolate = (name) => (TURNS.test(name) ? `\u2068${name}\u2069` : name);
 
 export const plural = (count, one, many = `${one}s`) => `${count} ${count === 1 ? one : many}`;
 

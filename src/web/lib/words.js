@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What went wrong, in words, and what to do about it.
+import { isolate, plural } from './format.js';
 
 const MEDIA = {
   NotAllowedError: [
@@ -30,6 +31,10 @@ const SERVER = {
   unauthorized: [
     'The server does not let you in.',
     'It wants a token that is valid now. Ask whoever runs it, put it into “Token”, and join again.',
+  ],
+  other_room: [
+    'Your token is not for this room.',
+    'Take the room that it is for, or ask whoever runs this server for another token.',
   ],
   rate_limited: ['Too much at once for the server.', 'It is tried again in a moment.'],
   bad_request: [
@@ -90,12 +95,21 @@ export function ofServer({ code, message, retry_ms: retry }) {
   return entry ? make(entry, wait) : make(['The server refused.', message ?? ''], code);
 }
 
-export const of = (key, detail) =>
-  make(OTHER[key] ?? SERVER[key], detail, key === 'gone' || key === 'full' ? 'warning' : 'error');
+export const of = (key, detail) => make(OTHER[key] ?? SERVER[key], detail, key === 'gone' ? 'warning' : 'error');
+
+export function ofFull(room, capacity) {
+  const [title, text] = SERVER.full;
+  const place = `“${isolate(room)}” has place for ${plural(capacity, 'person', 'people')}.`;
+  return { kind: 'warning', title, text: `${place} ${text}` };
+}
+
+export const isMedia = (error) => error instanceof DOMException || error.code === 'words';
 
 // For whatever went wrong on the way into a room: with the devices, or with the server.
 export function ofEntry(error) {
-  return error instanceof DOMException || error.code === 'words' ? ofMedia(error) : ofServer(error);
+  if (isMedia(error)) return ofMedia(error);
+  // Who is let in at all is refused a room only for the sake of the token.
+  return error.code === 'unauthorized' ? of('other_room') : ofServer(error);
 }
 
 // An error that already has its words.

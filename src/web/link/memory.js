@@ -26,7 +26,7 @@ function write(storage, key, value) {
 const tab = () => sessionStorage;
 const browser = () => localStorage;
 
-// { name, room, resume, id, owner }
+// { name, token, room, resume, id, owner }
 export const recallTab = () => {
   const kept = read(tab, TAB);
   return kept && typeof kept === 'object' ? kept : {};

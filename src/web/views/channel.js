@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The data channel: a string, a Blob, an ArrayBuffer or a view of one goes out; what comes in is shown as what it is.
+// The data channels: a string, a Blob, an ArrayBuffer or a view of one goes out to everyone; what comes in is shown as what
+// it is.
 import { $, el, setText } from '../lib/dom.js';
 import { bytes, fingerprint } from '../lib/format.js';
 import { notify } from '../lib/notices.js';
@@ -59,21 +60,24 @@ function save(payload) {
   setTimeout(() => URL.revokeObjectURL(url), 10000);
 }
 
-async function add(way, kind, payload) {
+// from: who sent it, where that could be several.
+async function add(way, kind, payload, from = '') {
   const list = $('chat');
-  const item = el('li', { data: { way, kind } }, el('span', { class: 'tag' }, kind));
+  const item = el('li', { data: { way, kind } }, from && el('bdi', { class: 'who' }, from), el('span', { class: 'tag' }, kind));
   list.append(item);
   if (list.childElementCount > KEEP) list.firstElementChild.remove();
-  item.append(el('div', {}, ...(await describe(payload)).flatMap((part) => part || [])));
+  item.append(el('div', { dir: 'auto' }, ...(await describe(payload)).flatMap((part) => part || [])));
   if (way === 'in' && typeof payload !== 'string') {
     item.append(el('button', { type: 'button', class: 'quiet', onclick: () => save(payload) }, 'Save'));
   }
   list.scrollTop = list.scrollHeight;
 }
 
+const openOf = (room) => room.connections.filter(({ channel }) => channel?.readyState === 'open');
+
 async function send(app, kind, payload) {
-  const { channel, pc } = app.room.connection ?? {};
-  const most = pc?.sctp?.maxMessageSize ?? 65536;
+  const open = openOf(app.room);
+  const most = Math.min(...open.map(({ pc }) => pc.sctp?.maxMessageSize ?? 65536));
   const size = typeof payload === 'string' ? payload.length : (payload.size ?? payload.byteLength);
   if (size > most) {
     notify('channel', {
@@ -84,7 +88,8 @@ async function send(app, kind, payload) {
     return;
   }
   try {
-    await transmit(channel, payload);
+    if (!open.length) throw new Error('nobody is connected');
+    for (const { channel } of open) await transmit(channel, payload);
     await add('out', kind, payload);
   } catch (error) {
     notify('channel', {
@@ -97,29 +102,29 @@ async function send(app, kind, payload) {
 }
 
 export function showChannel(app) {
+  const { room } = app;
   const update = () => {
-    const state = app.room.connection?.channel?.readyState ?? 'closed';
-    setText($('channel-state'), state);
-    $('channel-state').dataset.kind = state === 'open' ? 'good' : '';
-    $('data-send').disabled = state !== 'open';
-    $('data-file').disabled = state !== 'open';
+    const open = openOf(room).length;
+    const state = open ? 'open' : (room.connection?.channel?.readyState ?? 'closed');
+    setText($('channel-state'), room.others.length > 1 && open ? `open to ${open} of ${room.others.length}` : state);
+    $('channel-state').dataset.kind = open ? 'good' : '';
+    $('data-send').disabled = !open;
+    $('data-file').disabled = !open;
   };
   const seen = new WeakSet();
   const adopt = () => {
-    const channel = app.room.connection?.channel;
-    if (channel && !seen.has(channel)) {
+    for (const { name, connection } of room.others) {
+      const channel = connection?.channel;
+      if (!channel || seen.has(channel)) continue;
       seen.add(channel);
       channel.addEventListener('message', ({ data }) => {
         const kind = typeof data === 'string' ? 'string' : data instanceof Blob ? 'Blob' : 'ArrayBuffer';
-        add('in', kind, data);
+        add('in', kind, data, room.others.length > 1 ? name : '');
       });
     }
     update();
   };
-  app.room.addEventListener('connection', () => {
-    app.room.connection?.addEventListener('channel', adopt);
-    adopt();
-  });
+  for (const event of ['connection', 'members', 'change']) room.addEventListener(event, adopt);
   $('data-form').addEventListener('submit', (event) => {
     event.preventDefault();
     const kind = $('data-kind').value;

@@ -66,7 +66,7 @@ function groupNodes(lines) {
   });
 }
 
-function mediaNode(media) {
+function mediaNode(media, side) {
   const facts = [
     ['Format', media.kind],
     ['Transport', media.transport],
@@ -86,7 +86,7 @@ function mediaNode(media) {
     ),
     media.payloads.length
       ? table(
-          `Payload types of ${media.kind}`,
+          `${side}: payload types of ${media.kind} ${media.mid}`,
           ['Type', 'rtpmap', 'fmtp', 'rtcp-fb'],
           media.payloads.map(({ type, codec, parameters, feedback }) => ({
             cells: [type, codec, parameters, feedback],
@@ -110,7 +110,7 @@ function sideNode(title, description) {
       el('summary', {}, el('strong', {}, 'Session level'), ` ${parsed.lines.length} lines`),
       groupNodes(parsed.lines),
     ),
-    parsed.media.map(mediaNode),
+    parsed.media.map((media) => mediaNode(media, title)),
     el(
       'details',
       { class: 'media' },

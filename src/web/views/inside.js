@@ -1,100 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What happens inside the call. Brought up to date once a second, and only while it is looked at.
-import { STEPS } from '../call/connection.js';
 import { readIce } from '../call/stats.js';
-import { $, el, setHidden, setText } from '../lib/dom.js';
-import { clock } from '../lib/format.js';
+import { $, card, el, keyed, setHidden, setText } from '../lib/dom.js';
+import { isolate, lasts } from '../lib/format.js';
 import { makeCandidates } from './candidates.js';
-import { makePlots } from './plots.js';
 import { makeDescriptions } from './descriptions.js';
+import { makeStates, makeSteps } from './exchange.js';
+import { makePlots } from './plots.js';
+import { makeReport } from './report.js';
 import { makeTracks } from './tracks.js';
-
-const STATES = [
-  ['connectionState', 'the whole'],
-  ['iceConnectionState', 'ways'],
-  ['iceGatheringState', 'own addresses'],
-  ['signalingState', 'offer and answer'],
-];
-const KINDS = {
-  connected: 'good',
-  completed: 'good',
-  complete: 'good',
-  stable: 'good',
-  failed: 'bad',
-  disconnected: 'bad',
-  closed: 'bad',
-};
-
-function card(id, title, hint, ...content) {
-  return el(
-    'section',
-    { class: 'card', id, 'aria-labelledby': `${id}-title` },
-    el('h2', { id: `${id}-title` }, title),
-    hint && el('p', { class: 'hint' }, hint),
-    ...content,
-  );
-}
-
-function makeStates() {
-  const values = new Map(STATES.map(([name]) => [name, el('dd', { class: 'tag', data: { name } })]));
-  const list = el(
-    'dl',
-    { class: 'states-now' },
-    STATES.map(([name, what]) => el('div', {}, el('dt', {}, el('code', {}, name), ` ${what}`), values.get(name))),
-  );
-  const changes = el('ol', { class: 'timeline', tabindex: 0, 'aria-label': 'What changed, and when' });
-  let shown = null;
-  let count = 0;
-  const update = ({ room: { connection } }) => {
-    for (const [name, node] of values) {
-      setText(node, connection.pc[name]);
-      node.dataset.kind = KINDS[connection.pc[name]] ?? 'warn';
-    }
-    const { timeline } = connection;
-    if (shown !== connection || count > timeline.length) {
-      changes.replaceChildren();
-      count = 0;
-    }
-    shown = connection;
-    for (const { at, what } of timeline.slice(count))
-      changes.append(el('li', {}, el('time', {}, clock(at)), ` ${what}`));
-    count = timeline.length;
-  };
-  return {
-    node: card(
-      'inside-states',
-      'States',
-      null,
-      list,
-      el('details', {}, el('summary', {}, 'Everything that changed'), changes),
-    ),
-    update,
-  };
-}
-
-function makeSteps() {
-  const times = STEPS.map(() => el('time', {}));
-  const actors = STEPS.map(() => el('span', { class: 'actor' }));
-  const items = STEPS.map(([, what], i) => el('li', {}, actors[i], el('span', { class: 'what' }, what), times[i]));
-  const lead = el('p', { class: 'hint' });
-  const list = el('ol', { class: 'steps' }, items);
-  const update = ({ room: { connection, peer } }) => {
-    const { role, steps } = connection;
-    setText(
-      lead,
-      role === ''
-        ? 'No offer yet.'
-        : `A is ${role === 'A' ? 'you' : (peer?.name ?? 'the other')}, B is ${role === 'B' ? 'you' : (peer?.name ?? 'the other')}. Times of the other’s steps are when this end learned of them.`,
-    );
-    STEPS.forEach(([actor], i) => {
-      setText(actors[i], actor === 'both' ? 'A B' : actor);
-      items[i].dataset.own = String(actor === role || actor === 'both');
-      items[i].toggleAttribute('data-done', steps[i] > 0);
-      setText(times[i], steps[i] ? clock(steps[i]) : '–');
-    });
-  };
-  return { node: card('inside-steps', 'Offer and answer, in ten steps', null, lead, list), update };
-}
 
 function makeServers() {
   const list = el('ul', { class: 'servers' });
@@ -105,7 +19,7 @@ function makeServers() {
     setText(
       until,
       room.iceUntil > Date.now()
-        ? `The credential is good until ${clock(room.iceUntil)}; the server sends a fresh one in time.`
+        ? `The credential is good for another ${lasts(room.iceUntil)}; the server sends a fresh one in time.`
         : '',
     );
     if (text === shown) return;
@@ -133,15 +47,32 @@ function makeServers() {
   };
 }
 
-function lead({ room, sampler }) {
+// The sentence on top: who, and by which way.
+function leadOf({ room, sampler }) {
   const { connection, peer } = room;
-  if (!connection)
-    return 'There is no call now. Join a room, and when somebody else is there too, this shows how the two find each other and how well it goes.';
-  const name = peer?.name ?? 'the other';
+  if (!connection) return '';
+  const name = isolate(peer.name);
   const chosen = sampler?.report && readIce(sampler.report).pairs.find((pair) => pair.chosen);
   if (connection.pc.connectionState !== 'connected' || !chosen) return `Connecting with ${name}.`;
   const relayed = chosen.local.candidateType === 'relay' || chosen.remote.candidateType === 'relay';
   return `Connected with ${name}, ${relayed ? 'relayed by this server' : 'directly from browser to browser'}.`;
+}
+
+// With several others, whose connection is looked at: a choice that is the same as who is in front on the stage.
+function makeWho(room) {
+  const select = el('select', { id: 'inside-peer', onchange: () => room.select(select.value) });
+  const node = el('label', { class: 'who-row' }, 'The connection with', select);
+  const update = () => {
+    setHidden(node, room.others.length < 2);
+    keyed(
+      select,
+      room.others,
+      ({ id }) => id,
+      ({ id, name }) => el('option', { value: id }, name),
+    );
+    if (room.peer && select.value !== room.peer.id) select.value = room.peer.id;
+  };
+  return { node, update };
 }
 
 export function showInside(app) {
@@ -153,8 +84,11 @@ export function showInside(app) {
     makeCandidates(),
     makeTracks(),
     makeDescriptions(),
+    makeReport(),
   ];
   const parts = [plots, states, servers, steps, ...rest];
+  const who = makeWho(app.room);
+  $('inside-lead').after(who.node);
   $('inside').append(
     plots.node,
     el('div', { class: 'column' }, states.node, servers.node),
@@ -164,8 +98,10 @@ export function showInside(app) {
   const visible = () => !$('view-inside').hidden && document.visibilityState === 'visible';
   const update = () => {
     if (!visible()) return;
-    setText($('inside-lead'), lead(app));
+    setText($('inside-lead'), leadOf(app));
+    setHidden($('inside-empty'), Boolean(app.room.connection));
     setHidden($('inside'), !app.room.connection);
+    who.update();
     if (app.room.connection) for (const part of parts) part.update(app);
   };
   const follow = () => {
@@ -175,6 +111,7 @@ export function showInside(app) {
     update();
   };
   app.addEventListener('sampler', follow);
+  app.room.addEventListener('members', update);
   document.addEventListener('view', update);
   update();
 }

@@ -47,7 +47,7 @@ function describe(message) {
       return [type, `${code}: ${message.message ?? ''}`];
     case 'register':
     case 'registered':
-      return [type, name];
+      return [type, name ?? 'by token'];
     case 'resume':
       return [type, 'the session from before'];
     case 'goaway':

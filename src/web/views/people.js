@@ -1,19 +1,26 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Everybody who is connected; a name is a button that calls.
 import { $, el, keyed, setHidden, setText } from '../lib/dom.js';
-import { plural } from '../lib/format.js';
+import { isolate, plural } from '../lib/format.js';
 
+const BRING = {
+  both: 'Your camera and microphone are turned on when you accept.',
+  audio: 'Your microphone is turned on when you accept.',
+  none: 'You will see and hear, and send neither picture nor sound.',
+};
 const ON_CHANGE = new Set(['users', 'useradd', 'userdel', 'registered']);
 
 function showList({ signal, room, ring, bring }, call) {
   const others = [...signal.people].filter((name) => name !== signal.name).sort((a, b) => a.localeCompare(b));
   setText(
     $('people-lead'),
-    signal.state !== 'online'
-      ? 'The server is not connected: nobody can be seen now.'
-      : others.length
-        ? `You are ${signal.name}. Choose a name to call; a room for the two of you is made for it.`
-        : `You are ${signal.name}, and nobody else is connected now. Who opens this page appears here.`,
+    signal.state === 'refused'
+      ? 'The server has not let you in: “Room” says why, and what to do.'
+      : signal.state !== 'online'
+        ? 'The server is not connected: nobody can be seen now.'
+        : others.length
+        ? `You are ${isolate(signal.name)}. Choose a name to call; a room for the two of you is made for it.`
+        : `You are ${isolate(signal.name)}, and nobody else is connected now. Who opens this page appears here.`,
   );
   setText($('people-count'), String(others.length));
   setHidden($('people-count'), !others.length);
@@ -30,13 +37,13 @@ function showList({ signal, room, ring, bring }, call) {
         el(
           'button',
           { type: 'button', class: 'person', onclick: () => call(name) },
-          el('span', { class: 'who' }, name),
+          el('bdi', { class: 'who' }, name),
           el('span', { class: 'what' }),
         ),
       ),
     (node, name) => {
       const button = node.firstElementChild;
-      const here = room.peer?.name === name;
+      const here = room.has(name);
       button.disabled = Boolean(ring.outgoing) || here;
       setText(button.lastElementChild, here ? 'in your room' : 'Call');
     },
@@ -54,7 +61,7 @@ function showOutgoing({ ring }) {
             el(
               'p',
               {},
-              el('strong', {}, `Calling ${outgoing.name}`),
+              el('strong', {}, `Calling ${isolate(outgoing.name)}`),
               ` – ${outgoing.rings ? 'it rings there' : 'asking the server'}`,
             ),
             el('button', { type: 'button', class: 'danger', onclick: () => ring.cancel() }, 'Cancel'),
@@ -72,12 +79,12 @@ function showRinging(app) {
       if (dialog.open) dialog.close();
       return;
     }
-    setText($('ringing-title'), `${ring.incoming.name} calls`);
+    setText($('ringing-title'), `${isolate(ring.incoming.name)} calls`);
     setText(
       $('ringing-text'),
       room.peer
         ? 'If you accept, you leave the call that you are in.'
-        : 'Your camera and microphone are turned on when you accept.',
+        : BRING[$('bring').value],
     );
     if (!dialog.open) dialog.showModal();
   };

@@ -56,8 +56,8 @@ function fillDevices(media) {
 async function choose(media, key, value) {
   try {
     if (key === 'output') {
-      media.chosen.output = value;
       await $('remote-video').setSinkId(value);
+      media.useOutput(value);
     } else await media.choose(key, value);
   } catch (error) {
     notify('media', ofMedia(error));

@@ -1,22 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Every track of both ends in detail.
 import { readTracks } from '../call/stats.js';
-import { el } from '../lib/dom.js';
+import { el, keyed, setText } from '../lib/dom.js';
+
+const FACTS = ['id', 'kind', 'label', 'enabled', 'muted', 'readyState', 'coded'];
+const OBJECTS = ['getSettings', 'getConstraints'];
 
 function show(value) {
   if (typeof value === 'number') return String(Number(value.toFixed(3)));
   return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }
 
-const list = (object) => {
-  const entries = Object.entries(object);
-  return entries.length
-    ? entries.map(([key, value]) => el('li', {}, el('code', {}, key), ` ${show(value)}`))
-    : [el('li', {}, 'none')];
-};
-
 function coding(stats) {
-  if (!stats) return null;
+  if (!stats) return '';
   const { codec, width, height, rate, frames } = stats;
   return [
     codec,
@@ -28,16 +24,7 @@ function coding(stats) {
     .join(', ');
 }
 
-function trackNode({ whose, track, stats }) {
-  const facts = [
-    ['id', track.id],
-    ['kind', track.kind],
-    ['label', track.label || '–'],
-    ['enabled', String(track.enabled)],
-    ['muted', String(track.muted)],
-    ['readyState', track.readyState],
-    ['coded', coding(stats) || '–'],
-  ];
+function trackNode({ whose, track }) {
   return el(
     'article',
     { class: 'track', data: { whose, kind: track.kind } },
@@ -45,15 +32,31 @@ function trackNode({ whose, track, stats }) {
     el(
       'dl',
       {},
-      facts.map(([name, value]) => el('div', {}, el('dt', {}, el('code', {}, name)), el('dd', {}, value))),
+      FACTS.map((name) => el('div', {}, el('dt', {}, el('code', {}, name)), el('dd', { data: { name } }))),
     ),
-    el(
-      'div',
-      { class: 'two' },
-      el('div', {}, el('h4', {}, 'getSettings()'), el('ul', { class: 'plain' }, list(track.getSettings()))),
-      el('div', {}, el('h4', {}, 'getConstraints()'), el('ul', { class: 'plain' }, list(track.getConstraints()))),
+    OBJECTS.map((name) =>
+      el('details', { data: { name } }, el('summary', {}, el('code', {}, `${name}()`)), el('ul', { class: 'plain' })),
     ),
   );
+}
+
+// Text by text: what was unfolded stays so, and so does a selection.
+function updateTrack(node, { track, stats }) {
+  for (const fact of node.querySelectorAll('dd')) {
+    const { name } = fact.dataset;
+    const value = name === 'coded' ? coding(stats) : String(track[name]);
+    setText(fact, value || '–');
+  }
+  for (const details of node.querySelectorAll('details')) {
+    const entries = Object.entries(track[details.dataset.name]());
+    keyed(
+      details.lastElementChild,
+      entries.length ? entries : [['none', '']],
+      ([key]) => key,
+      ([key]) => el('li', {}, el('code', {}, key), el('span', {})),
+      (item, [, value]) => setText(item.lastElementChild, ` ${show(value)}`),
+    );
+  }
 }
 
 export function makeTracks() {
@@ -64,7 +67,6 @@ export function makeTracks() {
     el('h2', { id: 'inside-tracks-title' }, 'Tracks'),
     body,
   );
-  let shown = '';
   const update = ({ room: { connection }, media, sampler }) => {
     const stats = sampler?.report ? readTracks(sampler.report) : [];
     const find = (direction, kind) => stats.find((one) => one.direction === direction && one.kind === kind);
@@ -72,10 +74,7 @@ export function makeTracks() {
       ...media.stream.getTracks().map((track) => ({ whose: 'own', track, stats: find('sent', track.kind) })),
       ...connection.remote.getTracks().map((track) => ({ whose: 'other', track, stats: find('received', track.kind) })),
     ];
-    const nodes = tracks.map(trackNode);
-    const text = nodes.map((one) => one.textContent).join();
-    if (text !== shown) body.replaceChildren(...nodes);
-    shown = text;
+    keyed(body, tracks, ({ whose, track }) => `${whose} ${track.id}`, trackNode, updateTrack);
   };
   return { node, update };
 }
