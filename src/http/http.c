@@ -77,8 +77,8 @@ static void on_reap(evutil_socket_t fd, short what, void *arg)
 
 // --- accepting ---
 
-// As a rule no descriptor is left. The listener would be ready again at once. evhttp has made itself
-// the argument of all that listeners call.
+// As a rule no descriptor is left. The listener would be ready again at once. evhttp has made
+// itself the argument of all that listeners call.
 static void on_accept_error(struct evconnlistener *listener, void *evhttp)
 {
     struct http *h = served;
@@ -355,6 +355,7 @@ void http_free(struct http *h)
     if (h->base)
         event_base_free(h->base);
     snapshot_unref(h->snapshot);
+    websockets_free(h);
     free(h->by_fd);
     free(h->sources);
     free(h);

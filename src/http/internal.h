@@ -24,6 +24,7 @@
 #define HTTP_SOURCES 65536 // slots that connections are counted in by a hash of their address
 #define HTTP_LISTENERS 3   // IPv4, IPv6, and that of handover.c
 #define EVENTS_BUCKETS 1024
+#define WEBSOCKET_SPARE 64
 
 struct link;
 struct event_stream;
@@ -72,6 +73,9 @@ struct http {
     uint32_t *sources; // HTTP_SOURCES
     struct link *links, *dying;
     struct websocket *touched; // those that turn_end looks at
+    unsigned touched_count;
+    uint8_t *spare[WEBSOCKET_SPARE]; // memory for what waits to be sent
+    unsigned spare_count;
     struct event turn_end;
     unsigned link_count;
     struct event_stream *sessions[EVENTS_BUCKETS];
@@ -214,6 +218,8 @@ int ice_servers(void *http, const char *user, size_t user_len, char *out, size_t
 void websocket_upgrade(struct exchange *x);
 // For the event turn_end: sends what has been queued for WebSockets.
 void websocket_turn_end(evutil_socket_t fd, short what, void *http);
+// Gives back the memory that WebSockets share.
+void websockets_free(struct http *h);
 
 // --- events.c: server-sent events and POST, for who cannot have a WebSocket ---
 void events_answer(struct exchange *x, const char *session);

@@ -173,6 +173,8 @@ static void on_socket(evutil_socket_t fd, short what, void *arg)
         websocket_send(ws);
     if (ws->broken || ws->link.end_ms)
         websocket_touch(ws);
+    if (h->touched_count >= WEBSOCKET_SPARE)
+        websocket_turn_end(-1, EV_TIMEOUT, h); // may end this one
 }
 
 bool websocket_watch(struct websocket *ws)

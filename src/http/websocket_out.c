@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What WebSockets are sent. Everything is queued, and what a turn of the loop has for a client
-// leaves with one write at its end: in a busy room that is many messages.
+// leaves with one write at its end, or when enough others have something to send: in a busy room
+// that is many messages.
 #include <errno.h>
 #include <limits.h>
 #include <openssl/err.h>
@@ -21,6 +22,7 @@ void websocket_untouch(struct websocket *ws)
     if (ws->next)
         ws->next->prev = ws->prev;
     ws->prev = NULL;
+    ws->link.http->touched_count--;
 }
 
 void websocket_touch(struct websocket *ws)
@@ -35,19 +37,41 @@ void websocket_touch(struct websocket *ws)
     if (ws->next)
         ws->next->prev = &ws->next;
     h->touched = ws;
+    h->touched_count++;
 }
 
 // --- the queue ---
 
+// Many take turns with little memory, which then is in the processor's caches, and which malloc
+// does not fetch from the system and give back all the time.
+static uint8_t *take_memory(struct http *h, size_t cap)
+{
+    return cap == OUT_MIN && h->spare_count ? h->spare[--h->spare_count] : malloc(cap);
+}
+
+static void give_memory(struct http *h, uint8_t *memory, size_t cap)
+{
+    if (cap == OUT_MIN && h->spare_count < WEBSOCKET_SPARE)
+        h->spare[h->spare_count++] = memory;
+    else
+        free(memory);
+}
+
+void websockets_free(struct http *h)
+{
+    while (h->spare_count)
+        free(h->spare[--h->spare_count]);
+}
+
 static bool move(struct websocket *ws, size_t cap)
 {
     size_t have = websocket_backlog(ws);
-    uint8_t *moved = malloc(cap);
+    uint8_t *moved = take_memory(ws->link.http, cap);
     if (!moved)
         return false;
     if (have)
         memcpy(moved, ws->out + ws->out_at, have);
-    free(ws->out);
+    give_memory(ws->link.http, ws->out, ws->out_cap);
     ws->out = moved;
     ws->out_cap = cap;
     ws->out_at = 0;
@@ -139,7 +163,7 @@ void websocket_send(struct websocket *ws)
     }
     ws->waits = websocket_backlog(ws) > 0;
     if (!ws->waits) {
-        free(ws->out);
+        give_memory(ws->link.http, ws->out, ws->out_cap);
         ws->out = NULL;
         ws->out_at = ws->out_len = ws->out_cap = 0;
     }
