@@ -130,6 +130,10 @@ void route_request(struct evhttp_request *req, void *arg)
         answer_add(&x, "Connection", "close");
         answer_add(&x, "Retry-After", "10");
         answer_error(&x, 503, "too many connections");
+    } else if (req->major != 1 || req->minor < 0 || req->minor > 9) {
+        req->major = req->minor = 1; // of the answer
+        answer_add(&x, "Connection", "close");
+        answer_error(&x, 505, "HTTP/1.1 is spoken here");
     } else if (wrong) {
         answer_add(&x, "Connection", "close");
         answer_error(&x, 400, wrong);

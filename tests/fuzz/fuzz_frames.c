@@ -109,9 +109,20 @@ static void check_close(const uint8_t *payload, size_t len, struct wanted *w)
 // Whether it is UTF-8, or more bytes can make it that.
 static bool begins_well(const uint8_t *text, size_t len)
 {
+    static const uint8_t fill[] = {0x80, 0x90, 0xa0};
     const uint8_t *bad = u8_check(text, len);
-    ucs4_t c;
-    return !bad || u8_mbtoucr(&c, bad, len - (size_t)(bad - text)) == -2;
+    size_t n = bad ? len - (size_t)(bad - text) : 0;
+    uint8_t c[4];
+    if (n == 0 || n > 3)
+        return n == 0;
+    for (size_t i = 0; i < sizeof fill; i++) {
+        memset(c, fill[i], sizeof c);
+        memcpy(c, bad, n);
+        for (size_t whole = n + 1; whole <= sizeof c; whole++)
+            if (!u8_check(c, whole))
+                return true;
+    }
+    return false;
 }
 
 struct message {

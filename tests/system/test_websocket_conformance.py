@@ -622,7 +622,7 @@ def test_broken_requests():
             tap.check(b" 101 " not in c.buffer.split(b"\r\n")[0], "upgraded: " + what)
             if c.buffer:
                 tap.check(c.buffer[:13] in (b"HTTP/1.1 400 ", b"HTTP/1.1 413 ", b"HTTP/1.1 431 ", b"HTTP/1.1 501 ", b"HTTP/1.0 400 ",
-                                            b"HTTP/1.1 505 ", b"HTTP/1.1 405 ", b"HTTP/1.1 426 ", b"HTTP/1.1 404 ", b"HTTP/1.0 426 "),
+                                            b"HTTP/1.1 405 ", b"HTTP/1.1 426 ", b"HTTP/1.1 404 ", b"HTTP/1.0 426 ", b"HTTP/1.1 505 "),
                           "%s: %r" % (what, c.buffer[:60]))
             c.close()
         Echo(d).alive()

@@ -174,6 +174,9 @@ static void headers(void **state)
     fixture->x.req->minor = 0;
     *seen = '\0';
     assert_string_equal(routed(), "websocket old"); // which had none then
+    begin(EVHTTP_REQ_GET, "/signal");
+    fixture->x.req->major = 0;
+    assert_string_equal(routed(), "505");
 }
 
 static void refused(void **state)
