@@ -221,6 +221,15 @@ void conn_no_memory(struct signal_conn *conn, const struct request *req)
     conn_error(conn, req, "unavailable", "the server has no memory for that now; try again");
 }
 
+void conn_too_fast(struct signal_conn *conn, const struct request *req, int64_t retry_ms)
+{
+    struct frame *f = begin_error(conn, req, "rate_limited", "slower");
+
+    frame_text(f, ",\"retry_ms\":");
+    frame_number(f, retry_ms);
+    send_error(conn, f);
+}
+
 bool conn_take(struct signal_conn *conn, uint32_t cost, const struct request *req)
 {
     struct signal_hub *hub = conn->hub;
@@ -234,10 +243,7 @@ bool conn_take(struct signal_conn *conn, uint32_t cost, const struct request *re
     if (hub->now_ms - conn->strike_ms > STRIKES_FORGOTTEN_MS)
         conn->strikes = 0;
     conn->strike_ms = hub->now_ms;
-    struct frame *f = begin_error(conn, req, "rate_limited", "slower");
-    frame_text(f, ",\"retry_ms\":");
-    frame_number(f, ((int64_t)cost * 1000 + s->rate - 1) / s->rate);
-    send_error(conn, f);
+    conn_too_fast(conn, req, ((int64_t)cost * 1000 + s->rate - 1) / s->rate);
     // What was under way when the first answer left is forgiven, as much as a second is worth.
     if (++conn->strikes > s->rate)
         conn_end(conn, SIGNAL_CLOSE_TOO_FAST, "too many messages");

@@ -26,6 +26,7 @@ void signal_settings_default(struct signal_settings *s)
         .ping_ms = 15000,
         .address_max = 32,
         .presence_max = 200,
+        .all_max = 16384,
         .mistakes_max = 10,
     };
 }
@@ -34,7 +35,7 @@ static bool make_sense(const struct signal_settings *s)
 {
     return s->text_max && s->rate && s->burst && s->rooms_max && s->capacity && s->name_max &&
            s->name_max <= SIGNAL_NAME_MAX && s->register_ms && s->ping_ms && s->mistakes_max &&
-           s->backlog_max && s->secret_count <= SIGNAL_SECRETS_MAX;
+           s->backlog_max && s->all_max && s->secret_count <= SIGNAL_SECRETS_MAX;
 }
 
 static int copy_secrets(struct signal_hub *hub, const struct signal_settings *s)

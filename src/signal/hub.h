@@ -50,6 +50,8 @@ struct signal_settings {
     uint32_t connections_max; // 0: any number; of the whole hub
     uint32_t presence_max; // 200: with more users than that, only those that have asked for `users`
                            // hear of others coming and going; with more than 1000, nobody
+    uint32_t all_max; // 16384: KiB that messages to everybody may come to in a second, all who get
+                      // them and all who send them together: what one says costs memory for each
     uint32_t mistakes_max;      // 10: the one that ends a connection with 1008
     const char *const *secrets; // HS256 keys; copied. With any, `register` needs a good token
     size_t secret_count;        // at most SIGNAL_SECRETS_MAX

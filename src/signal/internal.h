@@ -134,6 +134,7 @@ struct signal_hub {
     struct session *sessions, *watching, *doomed;
     int64_t now_ms;
     int64_t last_uid;
+    struct rate all; // KiB of messages to everybody
     bool draining, closing;
     struct frame out;
     struct signal_stats stats;
@@ -161,6 +162,8 @@ void conn_end(struct signal_conn *conn, enum signal_close code, const char *why)
 void conn_set_timer(struct signal_conn *conn);
 // Takes cost messages from what the connection may send; else answers rate_limited.
 bool conn_take(struct signal_conn *conn, uint32_t cost, const struct request *req);
+// `error` rate_limited.
+void conn_too_fast(struct signal_conn *conn, const struct request *req, int64_t retry_ms);
 // `error`; req, for its id, may be NULL. A mistake counts: the last one ends the connection.
 void conn_error(struct signal_conn *conn, const struct request *req, const char *code,
                 const char *message);

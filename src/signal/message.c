@@ -141,6 +141,23 @@ static bool send_to_peer(struct signal_conn *conn, const struct request *req,
     return true;
 }
 
+// A long message to many would fill the queues of all of them at once. False: the client has been
+// told, in place of what f was.
+static bool afford_all(struct signal_conn *conn, const struct request *req, const struct frame *f)
+{
+    struct signal_hub *hub = conn->hub;
+    uint32_t max = hub->settings.all_max;
+    uint64_t kib = ((uint64_t)(hub->names.count - 1) * f->len + 1023) / 1024;
+
+    if (kib > max)
+        conn_error(conn, req, "quota_exceeded", "too long for so many");
+    else if (!rate_take(&hub->all, max, max, (uint32_t)kib, hub->now_ms))
+        conn_too_fast(conn, req, 1000);
+    else
+        return true;
+    return false;
+}
+
 static bool relay(struct signal_conn *conn, const struct request *req, const struct jvalue *data,
                   const struct jvalue *id, uint32_t *count)
 {
@@ -166,6 +183,8 @@ static bool relay(struct signal_conn *conn, const struct request *req, const str
         conn_no_memory(conn, req);
         return false;
     }
+    if (all && !afford_all(conn, req, f))
+        return false;
     *count = all ? send_to_all(self, f) : send_to_room(room, everyone ? NULL : self, f);
     return true;
 }

@@ -252,6 +252,37 @@ static void what_goes_to_all_counts_more(void **state)
     fixture_free(f);
 }
 
+// What one says to everybody costs memory for each of them.
+static void what_goes_to_all_is_bounded_in_bytes(void **state)
+{
+    struct fixture *f = fixture_new();
+    f->settings.all_max = 4; // KiB
+    fixture_settings(f);
+    struct client *a = client_named(f, 0, "a"), *b = client_named(f, 1, "b");
+    struct client *c = client_named(f, 2, "c");
+    char text[4096];
+
+    fixture_wait(f, 5000);
+    snprintf(text, sizeof text, "{'type':'message','scope':'all','id':7,'data':'%02200d'}", 0);
+    say(a, text);
+    expect(a, "{'type':'error','code':'quota_exceeded','id':7}");
+    expect_nothing(b);
+    snprintf(text, sizeof text, "{'type':'message','scope':'all','id':8,'data':'%01500d'}", 0);
+    say(a, text);
+    expect(a, "{'type':'ack','id':8,'count':2}");
+    expect(b, "{'type':'message','name':'a'}");
+    expect(c, "{'type':'message','name':'a'}");
+    // Of all senders together.
+    say(b, text);
+    expect(b, "{'type':'error','code':'rate_limited','id':8,'retry_ms':1000}");
+    expect_nothing(a);
+    expect_nothing(c);
+    fixture_wait(f, 1000);
+    say(b, text);
+    expect(b, "{'type':'ack','id':8,'count':2}");
+    fixture_free(f);
+}
+
 static void a_new_connection_is_no_new_bucket(void **state)
 {
     struct fixture *f = fixture_new();
@@ -361,6 +392,7 @@ int main(void)
         cmocka_unit_test(register_within_five_seconds),
         cmocka_unit_test(too_fast),
         cmocka_unit_test(what_goes_to_all_counts_more),
+        cmocka_unit_test(what_goes_to_all_is_bounded_in_bytes),
         cmocka_unit_test(a_new_connection_is_no_new_bucket),
         cmocka_unit_test(connections_of_an_address),
         cmocka_unit_test(sessions_of_an_address),
