@@ -79,6 +79,51 @@ async function theme(site) {
   return same && stays;
 }
 
+// What a member may send that no browser would.
+function misbehave(room) {
+  const long = 'x'.repeat(60000);
+  const junk = [
+    0, true, 'text', [], [[]], {}, { sdp: {} }, { sdp: 5, type: 'offer' }, { type: 'offer', sdp: { split: 1 } },
+    { type: { toString: 1 }, sdp: 'v=0' }, { type: { toString: 1, valueOf: 1 } }, { type: 'offer', sdp: 'm=\r\nm=audio\r\na' },
+    { type: 'answer', sdp: long }, { type: 'rollback', sdp: 'v=0' }, { type: 'rollback', sdp: '' }, { candidate: long }, { candidate: {} },
+    { candidate: 'candidate:', sdpMid: {} }, { type: '<img src=x onerror=alert(1)>' }, { type: 'call', room: {} }, null,
+  ].map((data) => JSON.stringify(data));
+  junk.push('{"__proto__":{"type":"offer"},"sdp":"v=0"}', '{"constructor":{"prototype":{"sdp":1}}}');
+  const socket = new WebSocket(new URL('signal', document.baseURI.replace('http', 'ws')));
+  const send = (text) => socket.send(text);
+  return new Promise((resolve) => {
+    socket.onopen = () => {
+      send(JSON.stringify({ type: 'register', name: '__proto__' }));
+      send(JSON.stringify({ type: 'join', room }));
+      for (const data of junk) send(`{"type":"message","room":"${room}","data":${data}}`);
+      for (let i = 0; i < 120; i += 1) send(JSON.stringify({ candidate: 'candidate:1 1 udp 1 192.0.2.1 9 typ host', sdpMid: '0' }));
+      send(JSON.stringify({ type: 'leave', room, id: 'end' }));
+    };
+    socket.onmessage = ({ data }) => JSON.parse(data).type === 'leaved' && resolve(socket.close(1000));
+  });
+}
+
+async function hostile(site) {
+  const visitor = await site.visitor({ hash: '#constructor' });
+  const errors = [];
+  visitor.page.on('pageerror', (error) => errors.push(error.stack));
+  await visitor.join('junk', null, 'none');
+  await visitor.state('joined');
+  const other = await site.visitor();
+  await other.connected();
+  await other.page.evaluate(misbehave, 'junk');
+  await visitor.state('joined_unbind');
+  await visitor.sees('#log', '<img src=x');
+  await other.join('junk', null, 'none');
+  await other.state('joined_conn');
+  await visitor.state('joined_conn');
+  await visitor.go('inside');
+  await visitor.sees('#inside-lead', 'Connected with');
+  await other.close();
+  await visitor.close();
+  if (errors.length) throw new Error(errors.join('\n'));
+}
+
 async function phone(site) {
   const visitor = await site.visitor({ width: 390 });
   for (const view of VIEWS) {
@@ -114,6 +159,7 @@ const tests = [
   ['the network check tells what works (R39-R42)', network],
   ['everything is reached by the keyboard', keyboard],
   ['the theme is the system’s or the chosen one', theme],
+  ['what a hostile member sends changes nothing for the others', hostile],
   ['nothing is wider than a phone', phone],
 ];
 if (load('axe-core')) tests.push(['axe-core finds nothing in either theme', accessible]);

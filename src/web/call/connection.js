@@ -7,6 +7,8 @@ import { fragmentsOf, limitBandwidth, sessionOf } from './sdp.js';
 
 const PATIENCE_MS = 6000;
 const RESTARTS = 2;
+const DESCRIPTIONS = new Set(['offer', 'answer']); // the other has no rollback to make here
+const EARLY = 200; // candidates without a description: the other may send any number
 
 // The ten steps of offer and answer between A, who calls, and B.
 export const STEPS = [
@@ -69,6 +71,7 @@ export class Connection extends EventTarget {
   // True for a description of another RTCPeerConnection than the one that this one speaks with: it needs a new one here too.
   isOther(description) {
     const known = sessionOf(this.pc.remoteDescription?.sdp);
+    if (typeof description.sdp !== 'string') return false;
     return description.type === 'offer' && known !== null && known !== sessionOf(description.sdp);
   }
 
@@ -82,7 +85,7 @@ export class Connection extends EventTarget {
 
   async #take(data) {
     if (this.pc.signalingState === 'closed') return;
-    if (data?.sdp) await this.#handleDescription(data);
+    if (DESCRIPTIONS.has(data?.type) && typeof data.sdp === 'string') await this.#handleDescription(data);
     else if (data === null || typeof data?.candidate === 'string') await this.#handleCandidate(data);
   }
 
@@ -249,7 +252,7 @@ export class Connection extends EventTarget {
 
   async #handleCandidate(init) {
     if (!this.pc.remoteDescription) {
-      this.#early.push(init);
+      if (this.#early.length < EARLY) this.#early.push(init);
       return;
     }
     // Of an offer that was not taken, or of a connection that is no more.

@@ -48,7 +48,7 @@ function parseLine(text) {
 }
 
 function parseMedia(line) {
-  const [kind, port, transport, ...formats] = line.value.split(' ');
+  const [kind, port = '', transport = '', ...formats] = line.value.split(' ');
   return { kind, port, transport, formats, lines: [line] };
 }
 

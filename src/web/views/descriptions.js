@@ -56,7 +56,7 @@ function groupNodes(lines) {
                 'li',
                 {},
                 el('code', {}, field === 'a' ? `a=${name}` : `${field}=`),
-                MEANING[name] ? el('small', {}, ` ${MEANING[name]}`) : null,
+                Object.hasOwn(MEANING, name) ? el('small', {}, ` ${MEANING[name]}`) : null,
                 el('code', { class: 'value' }, value),
               ),
             ),

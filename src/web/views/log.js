@@ -5,27 +5,31 @@ import { $, el, setHidden } from '../lib/dom.js';
 import { clock, endpoint, plural } from '../lib/format.js';
 
 const KEEP = 200;
+const LONG = 80; // characters of what somebody else wrote
 // Of no interest to somebody who wants to see a call come about.
 const SILENT = new Set(['ping', 'pong', 'useradd', 'userdel', 'users', 'ack']);
 
 function describeCandidate(text) {
   if (!text) return 'no more candidates';
-  const [, , protocol, , address, port, , type] = text.split(' ');
+  const [, , protocol, , address, port, , type] = text.slice(0, LONG).split(' ');
   return `${type} ${protocol?.toLowerCase()} ${endpoint(address, port)}`;
 }
 
 function describeData(data) {
   if (data === null) return ['candidate', 'no more candidates'];
-  if (typeof data !== 'object') return ['message', String(data).slice(0, 80)];
-  if (data.sdp)
+  if (typeof data !== 'object') return ['message', String(data).slice(0, LONG)];
+  // Whatever somebody else has made up: objects where words belong, too.
+  const type = typeof data.type === 'string' ? data.type.slice(0, LONG) : 'message';
+  if (typeof data.sdp === 'string')
     return [
-      data.type,
+      type,
       parseSdp(data.sdp)
         .media.map(({ kind }) => kind)
-        .join(', '),
+        .join(', ')
+        .slice(0, LONG),
     ];
   if (typeof data.candidate === 'string') return ['candidate', describeCandidate(data.candidate)];
-  return [String(data.type ?? 'message'), ''];
+  return [type, ''];
 }
 
 function describe(message) {

@@ -12,7 +12,7 @@ export function parseHash(hash = location.hash) {
   } catch {
     // not encoded by us: no room
   }
-  return { view: view in VIEWS ? view : 'room', room };
+  return { view: Object.hasOwn(VIEWS, view) ? view : 'room', room };
 }
 
 export const linkTo = (room) => new URL(`#room/${encodeURIComponent(room)}`, location.href.split('#')[0]).href;

@@ -13,7 +13,7 @@ const FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', 
 const MORE = ['--disable-background-networking', '--disable-component-update', '--disable-sync'];
 const MEDIA = ['--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'];
 const LOOPBACK = '--allow-loopback-in-peer-connection';
-// A name that is not this machine's for the browser: no secure context.
+// A name that is not this machine's for the browser, and so no secure context.
 export const STRANGER = 'elsewhere.test';
 const RESOLVE = `--host-resolver-rules=MAP ${STRANGER} 127.0.0.1`;
 
@@ -93,7 +93,7 @@ export class Site {
     site.folder = mkdtempSync(path.join(os.tmpdir(), 'turnpike-browser-'));
     process.on('exit', () => rmSync(site.folder, { recursive: true, force: true, maxRetries: 5 }));
     site.shared = shared;
-    site.daemon = shared ? await Daemon.start({ makeCertificates, http: true }) : await Daemon.startDev();
+    site.daemon = shared ? await Daemon.start({ makeCertificates, http: true }) : await Daemon.startDev({ realm: `"${STRANGER}"` }); // served by that name, too
     if (shared) trust(site.folder, site.daemon.certificates.authority);
     else await site.served();
     const env = { ...process.env, HOME: site.folder, TMPDIR: site.folder };
