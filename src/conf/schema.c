@@ -328,7 +328,8 @@ const struct conf_option conf_options[] = {
      "The host name or address of this server in the URLs that clients get. Not set: that of the "
      "listener, else the first of relay.external, else the first of relay.addresses, else the "
      "realm. "
-     "TLS needs a name that the certificate is for.",
+     "TLS needs a name that the certificate is for. Who comes to a loopback address by a name is "
+     "served by this one, localhost and the realm only, unless it is one of signal.proxies.",
      CONF_STRING, AT(signal.host), .min = 1, .max = 255, .check = conf_check_host},
     {"signal.origins",
      "Web sites that may use it besides the page that it serves itself, such as "

@@ -2,13 +2,13 @@
 // Answers, and what every request is asked.
 #include "http/internal.h"
 
-#include <ctype.h>
 #include <event2/keyvalq_struct.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #define NO_STORE "no-store"
+#define PATH_LOGGED 200
 
 // The next header of that name behind one, or the first.
 static const struct evkeyval *next_header(const struct exchange *x, const char *name,
@@ -92,6 +92,10 @@ static void add_policy(struct exchange *x)
 static void add_security(struct exchange *x)
 {
     add_policy(x);
+    // For all ports of a name: at localhost others live, too.
+    if (x->client->tls && !host_is_localhost(x))
+        answer_add(x, "Strict-Transport-Security", "max-age=31536000");
+    answer_add(x, "Cross-Origin-Resource-Policy", "same-origin"); // CORS is asked for otherwise
     answer_add(x, "X-Content-Type-Options", "nosniff");
     answer_add(x, "Referrer-Policy", "no-referrer");
     answer_add(x, "X-Frame-Options", "DENY");
@@ -116,19 +120,35 @@ static bool same_origin(const struct exchange *x, const char *origin)
 static bool listed_origin(const struct exchange *x, const char *origin)
 {
     const struct conf *c = http_conf(x->http);
+    if (strpbrk(origin, " \t\r\n")) // it goes into a header of ours
+        return false;
     for (size_t i = 0; i < c->signal.origin_count; i++)
         if (strcmp(c->signal.origins[i], "*") == 0 || strcmp(c->signal.origins[i], origin) == 0)
             return true;
     return false;
 }
 
+// Pages of elsewhere can have requests sent that name no origin: for an image, a script, a frame.
+// Browsers say so of them (Fetch Metadata). A link to /ice may be followed.
+static bool foreign_without_origin(const struct exchange *x)
+{
+    const char *site = answer_header(x, "Sec-Fetch-Site");
+    const char *dest = answer_header(x, "Sec-Fetch-Dest");
+    return site && (strcasecmp(site, "cross-site") == 0 || strcasecmp(site, "same-site") == 0) &&
+           !(dest && strcasecmp(dest, "document") == 0);
+}
+
 bool answer_origin(struct exchange *x)
 {
     const char *origin = answer_header(x, "Origin");
     answer_add(x, "Vary", "Origin");
-    if (!origin || same_origin(x, origin))
+    if (host_is_rebound(x)) {
+        answer_error(x, 421, "this is not the name of the server: see signal.host");
+        return false;
+    }
+    if (origin ? same_origin(x, origin) : !foreign_without_origin(x))
         return true;
-    if (!listed_origin(x, origin)) {
+    if (!origin || !listed_origin(x, origin)) {
         answer_error(x, 403, "this origin may not use the server: see signal.origins");
         return false;
     }
@@ -161,66 +181,19 @@ const char *answer_token(const struct exchange *x, char *buf, size_t cap)
     return buf;
 }
 
-// --- who it is ---
-
-static bool is_proxy(const struct conf *c, const struct addr *a)
-{
-    for (size_t i = 0; i < c->signal.proxy_count; i++)
-        if (addr_range_contains(&c->signal.proxies[i], a))
-            return true;
-    return false;
-}
-
-// The last of that name: some proxies append to the client's own, others add one behind it.
-static const char *last_header(const struct exchange *x, const char *name)
-{
-    const struct evkeyval *h = NULL;
-    const char *found = NULL;
-    while ((h = next_header(x, name, h)))
-        found = h->value;
-    return found;
-}
-
-// The last entry was written by the proxy that speaks to us, the one before by the one that speaks
-// to that: as far as we trust them. What stands before may be anybody's invention.
-struct addr answer_client_address(const struct exchange *x)
-{
-    const struct conf *c = http_conf(x->http);
-    struct addr found = x->client->addr, next;
-    const char *list = last_header(x, "X-Forwarded-For");
-    size_t end = list ? strlen(list) : 0;
-    while (end && is_proxy(c, &found)) {
-        size_t begin = end;
-        while (begin && list[begin - 1] != ',')
-            begin--;
-        char text[ADDR_STRLEN];
-        const char *p = list + begin;
-        size_t len = end - begin;
-        for (; len && isspace((unsigned char)*p); p++)
-            len--;
-        while (len && isspace((unsigned char)p[len - 1]))
-            len--;
-        if (len >= sizeof text)
-            break;
-        memcpy(text, p, len);
-        text[len] = '\0';
-        if (addr_parse_ip(&next, text, 0))
-            break;
-        found = next;
-        end = begin ? begin - 1 : 0;
-    }
-    found.port = 0;
-    return found;
-}
-
 // --- answers ---
 
+// Neither query nor headers, which may carry a token, nor the id of an event stream, which is one.
 static void log_request(const struct exchange *x, int status)
 {
-    // Neither query nor headers: they may carry a token.
-    if (log_on(LOG_LVL_DEBUG))
-        log_line(LOG_LVL_DEBUG, "http", &(struct log_about){.client = &x->client->addr}, "%s: %d",
-                 x->path, status);
+    static const char streams[] = "/signal/";
+    int len = sizeof streams - 1;
+    if (!log_on(LOG_LVL_DEBUG))
+        return;
+    if (strncmp(x->path, streams, (size_t)len) != 0)
+        len = PATH_LOGGED;
+    log_line(LOG_LVL_DEBUG, "http", &(struct log_about){.client = &x->client->addr}, "%.*s: %d",
+             len, x->path, status);
 }
 
 void answer_send(struct exchange *x, int status, const char *type, const void *body, size_t len)

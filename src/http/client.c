@@ -51,6 +51,18 @@ static void forget(struct client *c)
     free(c);
 }
 
+// evhttp reads on while it answers, and has no limit for the line that begins a chunk: nobody has a
+// reason to send that much ahead. (Its bufferevent could stop reading there, by a watermark; one
+// that is freed while it does so is lost in libevent 2.1.)
+static void on_input(struct evbuffer *input, const struct evbuffer_cb_info *info, void *arg)
+{
+    struct client *c = arg;
+    if (c->flooding || evbuffer_get_length(input) <= http_input_max(c->http))
+        return;
+    c->flooding = true;
+    event_active(&c->http->flood, EV_TIMEOUT, 0); // not while it is read from
+}
+
 // evhttp is about to free the connection, whoever wanted that.
 static void on_close(struct evhttp_connection *evcon, void *arg)
 {
@@ -59,6 +71,7 @@ static void on_close(struct evhttp_connection *evcon, void *arg)
     evutil_socket_t fd = bufferevent_getfd(c->bev);
     if (fd >= 0 && (size_t)fd < c->http->fd_count)
         c->http->by_fd[fd] = NULL;
+    evbuffer_remove_cb(bufferevent_get_input(c->bev), on_input, c);
     c->link = NULL;
     forget(c);
     if (link)
@@ -90,10 +103,24 @@ static struct bufferevent *make_bufferevent(struct http *h, bool tls)
     return bev;
 }
 
+static void on_flood(evutil_socket_t fd, short what, void *arg)
+{
+    struct http *h = arg;
+    for (struct client *c = h->clients, *next; c; c = next) {
+        next = c->next;
+        if (c->flooding && c->state != CLIENT_FRESH)
+            client_close(c);
+    }
+}
+
 static struct client *client_new(struct http *h, bool tls)
 {
     struct client *c = calloc(1, sizeof *c);
     struct bufferevent *bev = c ? make_bufferevent(h, tls) : NULL;
+    if (bev && !evbuffer_add_cb(bufferevent_get_input(bev), on_input, c)) {
+        bufferevent_free(bev);
+        bev = NULL;
+    }
     if (!bev) {
         free(c);
         return NULL;
@@ -156,6 +183,21 @@ static bool find_address(struct client *c, evutil_socket_t fd)
     socklen_t len = sizeof ss;
     return getpeername(fd, (struct sockaddr *)&ss, &len) == 0 &&
            addr_from_sockaddr(&c->addr, (struct sockaddr *)&ss) == 0;
+}
+
+// At an address that only this host has a way to.
+static bool arrived_by_loopback(evutil_socket_t fd)
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff}, one[16] = {[15] = 1};
+    struct sockaddr_storage ss;
+    socklen_t len = sizeof ss;
+    struct addr a;
+    if (getsockname(fd, (struct sockaddr *)&ss, &len) ||
+        addr_from_sockaddr(&a, (struct sockaddr *)&ss))
+        return false;
+    if (a.family == ADDR_IPV4)
+        return a.ip[0] == 127;
+    return memcmp(a.ip, one, 16) == 0 || (memcmp(a.ip, mapped, 12) == 0 && a.ip[12] == 127);
 }
 
 // Puts the client's descriptor in the place of the stand-in's: evhttp keeps the number by itself.
@@ -224,6 +266,7 @@ static void begin(struct client *c)
         return;
     }
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    c->loopback = arrived_by_loopback(fd);
     if (!admit(c)) {
         log_refused(h, c);
         if (h->refused_count >= REFUSED_MAX) {
@@ -264,6 +307,7 @@ int clients_attach(struct http *h)
     if (!h->sources)
         return -ENOMEM;
     event_assign(&h->fresh, h->base, -1, 0, on_fresh, h);
+    event_assign(&h->flood, h->base, -1, 0, on_flood, h);
     evhttp_set_bevcb(h->evhttp, on_bufferevent, h);
     return 0;
 }
@@ -306,6 +350,7 @@ void client_take(struct client *c, struct link *link)
     c->link = link;
     link->client = c;
     bufferevent_set_timeouts(c->bev, NULL, NULL);
+    evbuffer_remove_cb(bufferevent_get_input(c->bev), on_input, c); // links take all that comes
 }
 
 void clients_sweep(struct http *h, int64_t now_ms)

@@ -4,6 +4,8 @@
 // that the client has chosen at random, which is what joins the two and keeps others out.
 #include "http/internal.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,25 +69,47 @@ static struct evbuffer *output(struct link *l)
     return bufferevent_get_output(l->client->bev);
 }
 
-// JSON may hold line ends between its tokens, and an event has each line by itself.
+static char *put(char *p, const void *data, size_t len)
+{
+    memcpy(p, data, len);
+    return p + len;
+}
+
+// A line end would begin another line of the event, with a name of its own: a frame of nothing but
+// those would grow by seven. JSON has them between tokens only, where a space says the same.
+static char *put_line(char *p, const char *data, size_t len)
+{
+    char *end = put(p, data, len);
+    for (; p < end; p++)
+        if (*p == '\n' || *p == '\r')
+            *p = ' ';
+    return end;
+}
+
+// The whole event or, without memory, none: then the stream ends, since the client would miss
+// something and never know.
 static void write_event(struct link *l, const char *name, const char *data, size_t len)
 {
+    static const char field[] = "event: ", text[] = "data: ";
     struct evbuffer *out = output(l);
-    if (name)
-        evbuffer_add_printf(out, "event: %s\n", name);
-    while (len) {
-        const char *end = data;
-        while (end < data + len && *end != '\n' && *end != '\r')
-            end++;
-        size_t n = (size_t)(end - data);
-        evbuffer_add(out, "data: ", 6);
-        evbuffer_add(out, data, n);
-        evbuffer_add(out, "\n", 1);
-        n += n < len;
-        data += n;
-        len -= n;
+    struct evbuffer_iovec space;
+    size_t name_len = name ? strlen(name) : 0;
+    size_t need = name_len + sizeof field + sizeof text + len + 2;
+    if (evbuffer_reserve_space(out, (ev_ssize_t)need, &space, 1) != 1) {
+        l->end_ms = http_clock_ms();
+        return;
     }
-    evbuffer_add(out, "\n", 1);
+    char *p = space.iov_base;
+    if (name) {
+        p = put(p, field, sizeof field - 1);
+        p = put(p, name, name_len);
+        *p++ = '\n';
+    }
+    p = put(p, text, sizeof text - 1);
+    p = put_line(p, data, len);
+    p = put(p, "\n\n", 2);
+    space.iov_len = (size_t)(p - (char *)space.iov_base);
+    evbuffer_commit_space(out, &space, 1);
 }
 
 static void es_send_text(struct link *l, const void *data, size_t len)
@@ -151,6 +175,14 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
         client_close(l->client);
 }
 
+// The kernel takes a few thousand pings for a client that is gone: it is to say so when nobody
+// has acknowledged them for as long as a WebSocket may leave pings unanswered.
+static void limit_silence(const struct exchange *x)
+{
+    unsigned ms = http_conf(x->http)->signal.ping_interval * 3000;
+    setsockopt(bufferevent_getfd(x->client->bev), IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
+}
+
 static void take_over(struct exchange *x, struct event_stream *s)
 {
     struct bufferevent *bev = x->client->bev;
@@ -160,6 +192,7 @@ static void take_over(struct exchange *x, struct event_stream *s)
     answer_add(x, "X-Content-Type-Options", "nosniff");
     answer_add(x, "Connection", "close");
     client_take(x->client, &s->link);
+    limit_silence(x);
     bufferevent_setcb(bev, on_readable, on_written, on_event, s);
     answer_begin(x, 200, "OK", bufferevent_get_output(bev));
     evbuffer_add(bufferevent_get_output(bev), ":\n\n", 3); // so that the client sees it open

@@ -160,6 +160,12 @@ static int open_listeners(struct http *h, const char **why)
 
 // --- making ---
 
+// What evhttp needs at once is a line of the headers or a body; a little may follow.
+size_t http_input_max(const struct http *h)
+{
+    return (size_t)http_conf(h)->signal.text_bytes + BODY_SPARE + HEADERS_MAX;
+}
+
 static void on_libevent_log(int severity, const char *msg)
 {
     log_debug("http", "libevent: %s", msg);

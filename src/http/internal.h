@@ -51,7 +51,9 @@ struct client {
     uint32_t *source; // where it is counted; NULL: it is not
     int64_t since_ms; // of the state
     enum client_state state;
-    bool refused; // gets 503 whatever it wants
+    bool loopback; // it came to a loopback address of this host
+    bool flooding; // sends more than anybody has a reason to
+    bool refused;  // gets 503 whatever it wants
     struct link *link;
 };
 
@@ -63,7 +65,7 @@ struct http {
     unsigned listener_count;
     struct snapshot *snapshot;
     struct mailbox *mailbox;
-    struct event second, fresh, tick, reap, resume_accept;
+    struct event second, fresh, flood, tick, reap, resume_accept;
     struct signal_hub *hub;
     struct client *clients; // not taken
     struct client **by_fd;  // all
@@ -83,7 +85,7 @@ struct http {
     int64_t stop_ms; // when to end; 0: not yet
     pthread_t thread;
     bool started;
-    bool stopped; // the thread has ended
+    bool stopped;         // the thread has ended
     uint8_t input[65536]; // what a WebSocket has read
 };
 
@@ -98,6 +100,11 @@ static inline const struct conf *http_conf(const struct http *h)
 {
     return h->snapshot->conf;
 }
+
+// --- http.c ---
+
+// Bytes that a connection may send ahead of what has been taken of it.
+size_t http_input_max(const struct http *h);
 
 // --- client.c ---
 
@@ -190,8 +197,6 @@ void answer_error(struct exchange *x, int status, const char *text);
 void answer_not_allowed(struct exchange *x, const char *allowed);
 // Whether the origin may use the server; adds the headers of CORS. Else it has been answered.
 bool answer_origin(struct exchange *x);
-// The client's address as far as we believe it (signal.proxies).
-struct addr answer_client_address(const struct exchange *x);
 // What stands behind "Authorization: Bearer", else behind token= in the query, in buf. NULL:
 // neither, or too long.
 const char *answer_token(const struct exchange *x, char *buf, size_t cap);
@@ -201,6 +206,15 @@ void answer_begin(struct exchange *x, int status, const char *reason, struct evb
 bool header_has(const char *value, const char *word);
 
 #define TOKEN_TEXT_MAX 8192
+
+// --- whence.c ---
+// The client's address as far as we believe it (signal.proxies).
+struct addr answer_client_address(const struct exchange *x);
+// Whether a browser has come to this host itself by a name that is not this server's (DNS
+// rebinding): somebody has let a name of his mean 127.0.0.1, so that his page and we have the same
+// origin. Where only this host can come to, that opens the door to everybody.
+bool host_is_rebound(const struct exchange *x);
+bool host_is_localhost(const struct exchange *x); // by name
 
 // --- route.c ---
 void route_request(struct evhttp_request *req, void *http);

@@ -74,11 +74,13 @@ static const char *check_body(const struct exchange *x)
     bool takes = x->method == EVHTTP_REQ_POST || x->method == EVHTTP_REQ_PUT ||
                  x->method == EVHTTP_REQ_PATCH;
     unsigned lengths = 0, codings = 0, others = 0;
+    static const char digits[] = "0123456789";
     for (const struct evkeyval *h = evhttp_request_get_input_headers(x->req)->tqh_first; h;
          h = h->next.tqe_next) {
         if (strcasecmp(h->key, "Content-Length") == 0) {
             lengths++;
             others += !takes && strcmp(h->value, "0") != 0;
+            others += !*h->value || h->value[strspn(h->value, digits)]; // evhttp takes "+5"
         } else if (strcasecmp(h->key, "Transfer-Encoding") == 0) {
             codings++;
             others += !takes || strcasecmp(h->value, "chunked") != 0;
@@ -138,6 +140,8 @@ void route_request(struct evhttp_request *req, void *arg)
         answer_add(&x, "Connection", "close");
         answer_error(&x, 400, wrong);
     } else {
+        if (answer_header(&x, "Transfer-Encoding")) // evhttp is lenient about chunks: the last one
+            answer_add(&x, "Connection", "close");
         route(&x);
     }
 }

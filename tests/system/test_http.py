@@ -88,7 +88,7 @@ def test_wrong_requests():
         for headers in ({"Content-Length": "20"}, {"Transfer-Encoding": "chunked"}):
             c = Connection(d.http)
             c.request("/", headers=headers)
-            c.send(b"GET /ice HTTP/1.1\r\nHost: x\r\n\r\n")
+            c.send(b"GET /ice HTTP/1.1\r\nHost: localhost\r\n\r\n")
             tap.check(c.response().status in (400, 413), "a GET with a body")
             tap.check(c.ended() and b"iceServers" not in c.buffer, "the connection ends")
         for garbage in (b"\r\n\r\n", b"GET\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 60, b"\0" * 100,
@@ -304,7 +304,7 @@ def test_half_open():
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     count = min(10000, hard - 1000) // (5 if tap.SANITIZED else 1)
-    head = b"GET /signal HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSo"
+    head = b"GET /signal HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSo"
     with server(signal={"connections": 20000, "address_connections": 100000, "request_timeout": 600}) as d:
         fetch(d.http, "/ice")
         before, files = d.rss(), len(os.listdir("/proc/%d/fd" % d.pid))

@@ -222,7 +222,7 @@ def records(size):
 
 def test_pieces():
     """A ClientHello byte by byte and in small records, of HTTP and of TURN; a plain request byte by byte"""
-    request = b"GET /ice HTTP/1.1\r\nHost: x\r\n\r\n"
+    request = b"GET /ice HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with serve() as d:
         for alpn, data in ((BROWSER, request), (["stun.turn"], stun.build(stun.BINDING))):
             context = d.authority.context(alpn=alpn)
@@ -429,7 +429,7 @@ def test_strangers():
                 held[-1].settimeout(daemon.PATIENCE)
                 held[-1].connect(name)
                 with contextlib.suppress(OSError):
-                    held[-1].sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                    held[-1].sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
             page(d)
             page(d, tls=False)
             for sock in held:
@@ -448,7 +448,7 @@ def test_short_of_descriptors():
             c.binding()  # the worker has accepted both by now
             limit = resource.prlimit(d.pid, resource.RLIMIT_NOFILE)
             resource.prlimit(d.pid, resource.RLIMIT_NOFILE, (3, limit[1]))
-            sock.sendall(b"GET /ice HTTP/1.1\r\nHost: x\r\n\r\n")
+            sock.sendall(b"GET /ice HTTP/1.1\r\nHost: localhost\r\n\r\n")
             d.wait_log("cannot take a connection over: Too many open files; trying again")
             resource.prlimit(d.pid, resource.RLIMIT_NOFILE, limit)
         tap.check(sock.recv(100).startswith(b"HTTP/1.1 200 "), "the answer")

@@ -122,9 +122,9 @@ def knock(d):
         tap.equal(ws.expect_close(), 1007, "%r" % name)
         ws.close()
     for raw in [name.encode() for name in SHOWN + REFUSED] + list(NO_TEXT):
-        for head in (b"GET /" + raw + b" HTTP/1.1\r\nHost: x\r\n\r\n", b"GET /ice?token=" + raw + b" HTTP/1.1\r\nHost: x\r\n\r\n",
-                     b"GET /ice HTTP/1.1\r\nHost: " + raw + b"\r\n\r\n", b"GET /ice HTTP/1.1\r\nHost: x\r\nOrigin: " + raw + b"\r\n\r\n",
-                     b"GET /signal/" + raw + b" HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + raw + b"\r\n\r\n"):
+        for head in (b"GET /" + raw + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", b"GET /ice?token=" + raw + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+                     b"GET /ice HTTP/1.1\r\nHost: " + raw + b"\r\n\r\n", b"GET /ice HTTP/1.1\r\nHost: localhost\r\nOrigin: " + raw + b"\r\n\r\n",
+                     b"GET /signal/" + raw + b" HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + raw + b"\r\n\r\n"):
             c = Connection(d.http)
             try:
                 c.send(head)
@@ -422,7 +422,7 @@ def test_sigterm():
             streams.append(c)
         half = [Connection(d.http) for _ in range(200)]
         for c in half:
-            c.send(b"GET /signal HTTP/1.1\r\nHost: x\r\nUpgr")
+            c.send(b"GET /signal HTTP/1.1\r\nHost: localhost\r\nUpgr")
         deaf = member(d, "deaf")
         for _ in range(40):
             sockets[0].send_json(type="message", to="deaf", data="x" * 20000)

@@ -155,13 +155,42 @@ static void addresses(void **state)
     assert_address(f, LISTS("1.2.3.4, unknown, 10.1.1.1"), "10.1.1.1");
     assert_address(f, LISTS(""), "10.0.0.1");
     assert_address(f, LISTS(" , ,"), "10.0.0.1");
-    assert_address(f, LISTS("203.0.113.5:80"), "10.0.0.1");
+    assert_address(f, LISTS("203.0.113.5:80"), "203.0.113.5");
+    assert_address(f, LISTS("[2001:db8::5]:80, [fd00::1]"), "2001:db8::5");
+    assert_address(f, LISTS("203.0.113.5:80:80"), "10.0.0.1");
+    assert_address(f, LISTS("1.2.3.4", "203.0.113.5, 10.2.2.2", "10.1.1.1"), "203.0.113.5");
     char longest[3000];
     memset(longest, '1', sizeof longest - 1);
     longest[sizeof longest - 1] = '\0';
     assert_address(f, LISTS(longest), "10.0.0.1");
     assert_int_equal(addr_parse_ip(&f->client.addr, "192.0.2.77", 4000), 0);
     assert_address(f, LISTS("203.0.113.5"), "192.0.2.77"); // no proxy
+}
+
+// Only who came to a loopback address is asked for a name that is ours.
+static void names_of_the_host(void **state)
+{
+    struct http_fixture *f = *state;
+    static const struct {
+        const char *host;
+        bool rebound;
+    } cases[] = {
+        {"evil.example", true},  {"evil.example:8080", true}, {"127.0.0.1.evil.example", true},
+        {"xlocalhost", true},    {"localhost.evil", true},    {"localhost", false},
+        {"LocalHost.:1", false}, {"a.localhost:1", false},    {"127.0.0.1:1", false},
+        {"[::1]", false},        {"[::1]:1", false},          {"Rtc.example.net:1", false},
+    };
+    fixture_configure(f, "host = \"rtc.example.net\";");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        for (int loopback = 0; loopback < 2; loopback++) {
+            fixture_request(f, EVHTTP_REQ_GET, "/ice");
+            fixture_header(f, "Host", cases[i].host);
+            f->client.loopback = loopback;
+            assert_int_equal(host_is_rebound(&f->x), loopback && cases[i].rebound);
+            assert_int_equal(answer_origin(&f->x), !(loopback && cases[i].rebound));
+        }
+    }
+    f->client.loopback = false;
 }
 
 static void policies(void **state)
@@ -251,8 +280,9 @@ static void beginnings(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(words_in_lists), TEST(several_headers), TEST(tokens), TEST(origins),
-        TEST(addresses),      TEST(policies),        TEST(errors), TEST(beginnings),
+        TEST(words_in_lists), TEST(several_headers), TEST(tokens),
+        TEST(origins),        TEST(addresses),       TEST(names_of_the_host),
+        TEST(policies),       TEST(errors),          TEST(beginnings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
