@@ -153,7 +153,7 @@ export class Connection extends EventTarget {
       this.errors.push({ url, errorCode, errorText });
       this.dispatchEvent(new Event('candidate'));
     };
-    pc.ontrack = ({ track }) => this.#showRemote(track);
+    pc.ontrack = ({ track, streams }) => this.#showRemote(track, streams[0]);
     pc.ondatachannel = ({ channel }) => this.#adopt(channel);
     for (const name of ['signaling', 'icegathering', 'iceconnection', 'connection']) {
       const property = name.replace(/^ice(.)/, (_, first) => `ice${first.toUpperCase()}`) + 'State';
@@ -166,10 +166,17 @@ export class Connection extends EventTarget {
     }
   }
 
-  #showRemote(track) {
+  #showRemote(track, stream) {
+    const changed = () => this.dispatchEvent(new Event('remote'));
     this.remote.addTrack(track);
     this.#note(`${track.kind} track came`);
-    const changed = () => this.dispatchEvent(new Event('remote'));
+    // The other has stopped sending it; it may come back.
+    stream?.addEventListener('removetrack', ({ track: gone }) => {
+      if (gone !== track || !this.remote.getTracks().includes(track)) return;
+      this.remote.removeTrack(track);
+      this.#note(`${track.kind} track went`);
+      changed();
+    });
     for (const event of ['mute', 'unmute', 'ended']) track.addEventListener(event, changed);
     changed();
   }

@@ -95,7 +95,7 @@ export class Room extends EventTarget {
     this.#joining = true;
     keepTab({ room: name, bring: kinds });
     const answer = await this.#signal
-      .request({ type: 'join', room: name }, ['joined', 'full'])
+      .request({ type: 'join', room: name })
       .catch((error) => {
         this.#forget();
         throw error;
@@ -127,7 +127,7 @@ export class Room extends EventTarget {
     if (!name) return;
     this.#out();
     if (!keepMedia) this.#media.close();
-    await this.#signal.request({ type: 'leave', room: name }, ['leaved']).catch(() => {}); // gone is left too
+    await this.#signal.request({ type: 'leave', room: name }).catch(() => {}); // gone is left too
   }
 
   // Takes effect in the call that is on; another way into it needs another connection.
@@ -251,7 +251,7 @@ export class Room extends EventTarget {
     if (!this.name || this.#rejoining) return;
     this.#rejoining = true;
     this.id = null;
-    await this.#signal.request({ type: 'join', room: this.name }, ['joined', 'full']).catch(() => {});
+    await this.#signal.request({ type: 'join', room: this.name }).catch(() => {});
     this.#rejoining = false;
   }
 

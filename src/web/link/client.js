@@ -68,17 +68,16 @@ export class SignalClient extends EventTarget {
     return this.#put(object);
   }
 
-  // Sends it and waits for the answer: one of these types where the protocol has a type of its own for it, else whatever
-  // carries the id that goes along. An `error` rejects.
-  request(object, types = null) {
+  // Sends it and waits for the answer, which carries the id that goes along. An `error` rejects.
+  request(object) {
     const id = `q${this.#next++}`;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(
         () => this.#settle(id, { type: 'error', code: 'timeout', message: 'The server did not answer.' }),
         ANSWER_MS,
       );
-      this.#waiting.set(id, { resolve, reject, timer, types });
-      if (!this.#put(types ? object : { ...object, id })) this.#settle(id, { type: 'error', code: 'gone' });
+      this.#waiting.set(id, { resolve, reject, timer });
+      if (!this.#put({ ...object, id })) this.#settle(id, { type: 'error', code: 'gone' });
     });
   }
 
@@ -130,7 +129,7 @@ export class SignalClient extends EventTarget {
     const token = this.resume;
     this.#hadSession = true; // by this page, or before it was reloaded
     try {
-      await this.request({ type: 'resume', token }, ['resumed', 'registered', 'joined']);
+      await this.request({ type: 'resume', token });
     } catch (error) {
       if (error.code === 'gone' || error.code === 'timeout') throw error;
       // Too late, or another server process: what it was is over.
@@ -142,9 +141,9 @@ export class SignalClient extends EventTarget {
   }
 
   async #register() {
-    const answer = await this.request({ type: 'register', name: this.name, ...(this.token && { token: this.token }) }, [
-      'registered',
-    ]);
+    // A token says itself whose it is.
+    const { name, token } = this;
+    const answer = await this.request({ type: 'register', ...(token ? { token } : { name }) });
     this.name = answer.name ?? this.name;
     const again = this.#hadSession;
     this.#ready();
@@ -161,6 +160,7 @@ export class SignalClient extends EventTarget {
   #refused(error) {
     if (error.code === 'gone' || error.code === 'timeout') return this.#transport?.fail?.('no answer');
     this.#drop();
+    this.resume = null;
     return this.#become('refused', error);
   }
 
@@ -189,15 +189,10 @@ export class SignalClient extends EventTarget {
   }
 
   #answer(object) {
-    if (object.type === 'message') return;
-    for (const [id, { types }] of this.#waiting) {
-      const fits = types
-        ? types.includes(object.type) || (object.type === 'error' && object.id === undefined)
-        : object.id === id;
-      if (fits) {
-        this.#settle(id, object);
-        return;
-      }
+    if (object.type === 'message') return; // its id is the other's
+    // In `joined` and `leaved` the id is that of a peer.
+    for (const id of [object.re, object.id]) {
+      if (this.#waiting.has(id)) this.#settle(id, object);
     }
   }
 
@@ -223,6 +218,7 @@ export class SignalClient extends EventTarget {
     this.#drop();
     this.people.clear();
     if (code === UNAUTHORIZED) {
+      this.resume = null;
       this.#become('refused', { code: 'unauthorized', message: reason });
       return;
     }

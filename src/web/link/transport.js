@@ -42,6 +42,10 @@ export class SocketTransport extends Transport {
     super();
     const url = new URL('signal', base);
     url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
+    if (!globalThis.WebSocket) {
+      setTimeout(() => this.fail('this browser has no WebSocket'));
+      return;
+    }
     this.#socket = new WebSocket(url);
     this.#socket.onopen = () => this.opened();
     this.#socket.onmessage = ({ data }) => typeof data === 'string' && this.received(data);
@@ -49,15 +53,15 @@ export class SocketTransport extends Transport {
   }
 
   send(text) {
-    if (this.#socket.readyState !== WebSocket.OPEN) return false;
+    if (this.#socket?.readyState !== WebSocket.OPEN) return false;
     this.#socket.send(text);
     return true;
   }
 
   // 1000 ends the session; without a code the server keeps it for the grace time.
   end(code) {
-    if (code === DELIBERATE) this.#socket.close(code);
-    else this.#socket.close();
+    if (code === DELIBERATE) this.#socket?.close(code);
+    else this.#socket?.close();
   }
 }
 
