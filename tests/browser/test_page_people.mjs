@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Calling by name, and names that mean harm.
+import { checkAccess, hasAxe } from './lib/axe.mjs';
 import { bailOut, run } from './lib/site.mjs';
 
 const MARKUP = '<img src=x onerror=alert(1)>';
@@ -32,6 +33,14 @@ const call = async () => {
   await bob.sees('#ringing-title', 'Ada calls');
   await ada.sees('#outgoing', 'it rings there');
 };
+
+async function accessible() {
+  await call();
+  await checkAccess(ada, 'calling');
+  await checkAccess(bob, 'ringing');
+  await bob.page.keyboard.press('Escape');
+  await ada.notice(`${MARKUP} does not take the call.`);
+}
 
 async function accept() {
   await call();
@@ -92,7 +101,7 @@ async function link(site) {
   await first.close();
 }
 
-run([
+const tests = [
   ['everybody who is connected is listed, a name with markup as text (R18)', list],
   ['a name is clicked, the call is accepted, and both see each other (R18)', accept],
   ['a call is refused', refuse],
@@ -100,4 +109,7 @@ run([
   ['nothing became markup', text],
   ['a name that is taken is refused in words, and another one is taken', taken],
   ['a link leads to its room (R16)', link],
-]).catch(bailOut);
+];
+if (hasAxe()) tests.splice(4, 0, ['axe-core finds nothing while it rings, and Escape refuses', accessible]);
+
+run(tests).catch(bailOut);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What the page says when something is missing; the check of the network; who uses it without a mouse, or in the dark.
-import { readFileSync } from 'node:fs';
-import { load, moduleFile } from './lib/modules.mjs';
+import { checkAccess, hasAxe } from './lib/axe.mjs';
 import { bailOut, run, STRANGER } from './lib/site.mjs';
 import * as tap from './lib/tap.mjs';
 
@@ -135,19 +134,16 @@ async function phone(site) {
 }
 
 async function accessible(site) {
-  const axe = readFileSync(moduleFile('axe-core', 'axe.min.js'), 'utf8');
   for (const dark of [false, true]) {
     const visitor = await site.visitor({ dark });
     await visitor.connected();
-    await visitor.page.evaluate(axe);
     for (const view of VIEWS) {
       await visitor.go(view);
-      const found = await visitor.page.evaluate(async () => {
-        const { violations } = await axe.run(document, { resultTypes: ['violations'] });
-        return violations.map(({ id, impact, nodes }) => `${impact} ${id}: ${nodes.map(({ target }) => target).join(', ')}`);
-      });
-      if (found.length) throw new Error(`${view}, ${dark ? 'dark' : 'light'}: ${found.join('\n')}`);
+      await checkAccess(visitor, `${view}, ${dark ? 'dark' : 'light'}`);
     }
+    await visitor.button('Check').click();
+    await visitor.button('Check again').waitFor();
+    await checkAccess(visitor, `what was found, ${dark ? 'dark' : 'light'}`);
     await visitor.close();
   }
 }
@@ -162,7 +158,7 @@ const tests = [
   ['what a hostile member sends changes nothing for the others', hostile],
   ['nothing is wider than a phone', phone],
 ];
-if (load('axe-core')) tests.push(['axe-core finds nothing in either theme', accessible]);
+if (hasAxe()) tests.push(['axe-core finds nothing in either theme', accessible]);
 else tap.comment('axe-core is not installed: accessibility is not checked');
 
-run(tests, { devices: false }).catch(bailOut);
+run(tests, { devices: 0 }).catch(bailOut);

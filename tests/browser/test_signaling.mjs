@@ -28,7 +28,7 @@ async function caller(site, name) {
       video.srcObject = remote;
     };
     window.join = () => {
-      window.socket = window.call('documented', who, stream, show, (text) => told.push(text));
+      window.socket = window.call({ room: 'documented', name: who, stream, show, tell: (text) => told.push(text) });
     };
     window.join();
   }, name);

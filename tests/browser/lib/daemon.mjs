@@ -26,7 +26,7 @@ async function bindUdp(port) {
 
 // A port that is free for TCP and for UDP, below the range that the kernel gives out by itself: there it could go to somebody
 // else before the daemon binds it.
-async function freePort() {
+export async function freePort() {
   for (let attempt = 0; attempt < 50; attempt += 1) {
     const port = randomInt(10000, 32000);
     const server = net.createServer();
@@ -93,12 +93,18 @@ export class Daemon {
     return daemon;
   }
 
-  // As `turnpiked --dev`, on free ports. settings: more of them, such as { 'signal.grace': 1 }.
-  static async startDev(settings = {}) {
+  // As `turnpiked --dev`, on free ports. settings: more of them, such as { 'signal.grace': 1 }. makeCertificates as above: then
+  // the page is one of HTTPS, for localhost, and TCP takes TLS, too.
+  static async startDev(settings = {}, { makeCertificates } = {}) {
     const daemon = new Daemon();
+    const made = makeCertificates?.(daemon.folder);
+    daemon.certificates = made;
     daemon.port = await freePort();
     daemon.pagePort = await freePort();
-    const all = { listen: listeners(daemon.port), 'signal.port': daemon.pagePort, ...settings };
+    const secure = made && { 'tls.certificate': `"${made.certificate}"`, 'tls.key': `"${made.key}"`, 'signal.tls': true,
+      'signal.host': '"localhost"' };
+    const listen = listeners(daemon.port, made ? 'tcp+tls' : 'tcp');
+    const all = { listen, 'signal.port': daemon.pagePort, ...secure, ...settings };
     await daemon.#run(['--dev', ...Object.entries(all).flatMap(([key, value]) => ['--set', `${key}=${value}`])]);
     return daemon;
   }

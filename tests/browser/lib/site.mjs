@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The page of src/web as its visitors have it: opened in a browser from a turnpiked of our own, and looked at.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import http from 'node:http';
+import https from 'node:https';
 import os from 'node:os';
 import path from 'node:path';
 import { findMissingTool, makeCertificates, trust } from './authority.mjs';
@@ -11,7 +13,8 @@ import { until } from './until.mjs';
 
 const FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run'];
 const MORE = ['--disable-background-networking', '--disable-component-update', '--disable-sync'];
-const MEDIA = ['--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'];
+const DEVICES = '--use-fake-device-for-media-stream';
+const FAKE_UI = '--use-fake-ui-for-media-stream';
 const LOOPBACK = '--allow-loopback-in-peer-connection';
 // A name that is not this machine's for the browser, and so no secure context.
 export const STRANGER = 'elsewhere.test';
@@ -29,6 +32,12 @@ export class Visitor {
     page.on('console', (message) => {
       if (message.type() === 'error') this.complaints.push(message.text());
     });
+    this.sockets = [];
+    page.on('websocket', (socket) => this.sockets.push(socket.url()));
+  }
+
+  button(name) {
+    return this.page.getByRole('button', { name, exact: true });
   }
 
   go(view) {
@@ -60,7 +69,7 @@ export class Visitor {
   async frames(more = 20) {
     const shown = () => document.getElementById('remote-video').getVideoPlaybackQuality().totalVideoFrames;
     const before = await this.page.evaluate(shown);
-    await this.page.waitForFunction(
+    const seen = this.page.waitForFunction(
       ([from, count]) => {
         const now = document.getElementById('remote-video').getVideoPlaybackQuality().totalVideoFrames;
         return now >= count && (now < from || now >= from + count);
@@ -68,6 +77,45 @@ export class Visitor {
       [before, more],
       { timeout: PATIENCE_MS },
     );
+    await seen.catch(async (error) => {
+      throw new Error(`${error.message}\n${before} frames at first; ${await this.page.evaluate(() => {
+        const video = document.getElementById('remote-video');
+        const tracks = video.srcObject?.getTracks().map(({ kind, readyState, muted }) => `${kind} ${readyState}${muted ? ' muted' : ''}`);
+        return `${video.getVideoPlaybackQuality().totalVideoFrames} now, ready ${video.readyState}, ${tracks}, ${document.body.innerText}`;
+      })}`);
+    });
+  }
+
+  async leave() {
+    await this.go('room');
+    await this.button('Leave').click();
+    await this.state('leaved');
+  }
+
+  // Unfolds "Devices and quality".
+  async settings() {
+    await this.go('room');
+    const details = this.page.locator('#settings');
+    if ((await details.getAttribute('open')) === null) await details.locator('summary').click();
+  }
+
+  // The messages that are shown, such as "↑offer" for one that this page sent.
+  messages() {
+    return this.page.locator('#log li').evaluateAll((items) =>
+      items.map((item) => item.querySelector('.way').textContent + item.querySelector('code').textContent));
+  }
+
+  // Waits until so many of these were shown.
+  async said(message, count = 1) {
+    const { length } = await until(message, () => this.messages(), (all) => all.filter((one) => one === message).length >= count);
+    return length;
+  }
+
+  // The description of this end ('This end') or of the other ('The other'), as it stands under "Inside the call".
+  async sdp(whose) {
+    const text = await this.page.locator('#inside-sdp pre').evaluateAll((all, title) =>
+      all.find((pre) => pre.getAttribute('aria-label').startsWith(title))?.textContent, whose);
+    return text ?? '';
   }
 
   // Waits for a text in a part of the page.
@@ -81,43 +129,62 @@ export class Visitor {
 }
 
 export class Site {
-  // devices: with a camera and a microphone. shared: by HTTPS on the port of TURN over TLS, with an authority of our own.
-  static async start({ devices = true, shared = false } = {}) {
+  // devices: with how many cameras, and microphones. ask: false when everything is granted without a question, as the tests
+  // want it. secure: by HTTPS, with an authority of our own; shared: on the port of TURN over TLS. settings: of the daemon,
+  // as { KEY: VALUE }. authority: a PEM file to be trusted, too.
+  static async start({ devices = 1, ask = false, shared = false, secure = shared, settings = {}, authority } = {}) {
     const playwright = load('playwright-core');
     if (!playwright) tap.skipAll(missing('playwright-core'));
     const executablePath = findChromium();
     if (!executablePath) tap.skipAll('no chromium in PATH (or set TP_CHROMIUM)');
-    const lacking = shared && findMissingTool();
+    const lacking = secure && findMissingTool();
     if (lacking) tap.skipAll(`${lacking} is not installed`);
     const site = new Site();
+    site.others = [];
     site.folder = mkdtempSync(path.join(os.tmpdir(), 'turnpike-browser-'));
     process.on('exit', () => rmSync(site.folder, { recursive: true, force: true, maxRetries: 5 }));
     site.shared = shared;
-    site.daemon = shared ? await Daemon.start({ makeCertificates, http: true }) : await Daemon.startDev({ realm: `"${STRANGER}"` }); // served by that name, too
-    if (shared) trust(site.folder, site.daemon.certificates.authority);
-    else await site.served();
+    site.daemon = shared ? await Daemon.start({ makeCertificates, http: true })
+      // Served by that name, too.
+      : await Daemon.startDev({ realm: `"${STRANGER}"`, ...settings }, { makeCertificates: secure ? makeCertificates : undefined });
+    const trusted = authority ?? site.daemon.certificates?.authority;
+    if (trusted) trust(site.folder, trusted);
+    if (!shared) await site.served();
     const env = { ...process.env, HOME: site.folder, TMPDIR: site.folder };
-    const media = devices ? MEDIA : ['--use-fake-ui-for-media-stream'];
+    const media = [...(devices ? [`${DEVICES}=device-count=${devices}`] : []), ...(ask ? [] : [FAKE_UI])];
     const args = [...FLAGS, ...MORE, ...media, LOOPBACK, RESOLVE];
     site.browser = await playwright.chromium.launch({ executablePath, args, env, timeout: 60000 });
     return site;
   }
 
-  get url() {
-    return this.at('127.0.0.1');
+  get secure() {
+    return Boolean(this.daemon.certificates);
   }
 
   at(host) {
-    return this.shared ? `https://localhost:${this.daemon.port}/` : `http://${host}:${this.daemon.pagePort}/`;
+    return `${this.secure ? 'https' : 'http'}://${host}:${this.shared ? this.daemon.port : this.daemon.pagePort}/`;
+  }
+
+  get url() {
+    return this.at(this.secure ? 'localhost' : '127.0.0.1');
   }
 
   served() {
-    const answers = () => fetch(this.url).then(({ ok }) => ok, () => false);
+    const [client, options] = this.secure ? [https, { ca: readFileSync(this.daemon.certificates.authority) }] : [http, {}];
+    const answers = () => new Promise((resolve) => {
+      client.get(this.url, { ...options, agent: false }, (response) => {
+        response.resume();
+        resolve(response.statusCode === 200);
+      }).on('error', () => resolve(false));
+    });
     return until('the page is served', answers, Boolean);
   }
 
-  // Somebody with a browser profile of their own. permissions: what was allowed before; init: runs in the page before its own scripts.
-  async visitor({ hash = '', host = '127.0.0.1', dark = false, width = 1280, permissions = ['camera', 'microphone'], init } = {}) {
+  // Somebody with a browser profile of their own. permissions: what was allowed before. url: another way to the page.
+  // init: runs in the page before its own scripts; prepare(page) before it is opened.
+  async visitor({
+    hash = '', host, url, dark = false, width = 1280, permissions = ['camera', 'microphone'], init, prepare,
+  } = {}) {
     const context = await this.browser.newContext({
       viewport: { width, height: 800 },
       colorScheme: dark ? 'dark' : 'light',
@@ -125,12 +192,20 @@ export class Site {
     });
     const visitor = new Visitor(await context.newPage());
     if (init) await visitor.page.addInitScript(init);
-    await visitor.page.goto(this.at(host) + hash);
+    await prepare?.(visitor.page);
+    await visitor.page.goto(`${url ?? (host ? this.at(host) : this.url)}${hash}`);
     return visitor;
+  }
+
+  // Has `other` closed with the site.
+  with(other) {
+    this.others.push(other);
+    return other;
   }
 
   async close() {
     await this.browser?.close();
+    for (const other of this.others) other.close();
     const { code, clean } = await this.daemon.stop();
     tap.comment(this.daemon.output);
     rmSync(this.folder, { recursive: true, force: true });
