@@ -330,5 +330,6 @@ const settings = {
   'signal.origins': `[ "${app.origin}" ]`,
   'auth.secrets': `[ "${SECRET}" ]`,
   'signal.proxies': '[ "127.0.0.1" ]',
+  'signal.register_timeout': 10,
 };
 run(tests, { settings, authority: made?.authority }).catch(bailOut);

@@ -217,7 +217,8 @@ export class SignalClient extends EventTarget {
   #lost(code, reason) {
     this.#drop();
     this.people.clear();
-    if (code === UNAUTHORIZED) {
+    // The token's time is over. Before that, a refusal has an answer of its own; without one this end was too slow to register.
+    if (code === UNAUTHORIZED && this.state === 'online') {
       this.resume = null;
       this.#become('refused', { code: 'unauthorized', message: reason });
       return;

@@ -104,7 +104,8 @@ export class Daemon {
     const secure = made && { 'tls.certificate': `"${made.certificate}"`, 'tls.key': `"${made.key}"`, 'signal.tls': true,
       'signal.host': '"localhost"' };
     const listen = listeners(daemon.port, made ? 'tcp+tls' : 'tcp');
-    const all = { listen, 'signal.port': daemon.pagePort, ...secure, ...settings };
+    // A busy machine may take long to bring a browser to its first message.
+    const all = { listen, 'signal.port': daemon.pagePort, 'signal.register_timeout': 30, ...secure, ...settings };
     await daemon.#run(['--dev', ...Object.entries(all).flatMap(([key, value]) => ['--set', `${key}=${value}`])]);
     return daemon;
   }
