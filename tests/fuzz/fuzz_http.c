@@ -29,6 +29,7 @@ static bool is_ours(const char *name, size_t len)
                                         "Content-Security-Policy",
                                         "Content-Type",
                                         "Cross-Origin-Opener-Policy",
+                                        "Cross-Origin-Resource-Policy",
                                         "Date",
                                         "ETag",
                                         "Permissions-Policy",
@@ -37,6 +38,7 @@ static bool is_ours(const char *name, size_t len)
                                         "Sec-WebSocket-Accept",
                                         "Sec-WebSocket-Version",
                                         "Upgrade",
+                                        "Strict-Transport-Security",
                                         "Vary",
                                         "WWW-Authenticate",
                                         "X-Accel-Buffering",
@@ -147,7 +149,7 @@ static struct http *server(bool strict)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const char open_session[] = "GET " SESSION " HTTP/1.1\r\nHost: x\r\n\r\n";
+    static const char open_session[] = "GET " SESSION " HTTP/1.1\r\nHost: localhost\r\n\r\n";
     struct world_client c, session;
     if (size < 1)
         return 0;
