@@ -122,7 +122,7 @@ async function bye(site) {
   await ada.said('↓bye');
   await ada.notice('has left.');
   await ada.go('inside');
-  await ada.sees('#inside-lead', 'There is no call now.');
+  await ada.page.locator('#inside-empty').waitFor();
   await ada.go('room');
   const next = await site.visitor();
   await next.join();
