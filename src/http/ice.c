@@ -55,13 +55,19 @@ static json_t *make_servers(const struct http *h, const char *user)
         return NULL;
     json_t *stun = make_urls(h, CONF_ICE_STUN), *turn = make_urls(h, CONF_ICE_TURN);
     json_t *servers = json_array();
-    if (json_array_size(stun) > 0)
-        json_array_append_new(servers, json_pack("{s:O}", "urls", stun));
-    json_array_append_new(servers, json_pack("{s:O, s:s, s:s}", "urls", turn, "username", made.name,
-                                             "credential", made.password));
+    bool whole = stun && turn && servers;
+    if (whole && json_array_size(stun) > 0)
+        whole = json_array_append_new(servers, json_pack("{s:O}", "urls", stun)) == 0;
+    if (whole)
+        whole =
+            json_array_append_new(servers, json_pack("{s:O, s:s, s:s}", "urls", turn, "username",
+                                                     made.name, "credential", made.password)) == 0;
     json_decref(stun);
     json_decref(turn);
-    return servers;
+    if (whole)
+        return servers;
+    json_decref(servers);
+    return NULL;
 }
 
 int ice_servers(void *http, const char *user, size_t user_len, char *out, size_t cap, uint32_t *ttl)
