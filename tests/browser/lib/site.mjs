@@ -152,9 +152,17 @@ export class Site {
     if (!shared) await site.served();
     const env = { ...process.env, HOME: site.folder, TMPDIR: site.folder };
     const media = [...(devices ? [`${DEVICES}=device-count=${devices}`] : []), ...(ask ? [] : [FAKE_UI])];
-    const args = [...FLAGS, ...MORE, ...media, LOOPBACK, RESOLVE];
-    site.browser = await playwright.chromium.launch({ executablePath, args, env, timeout: 60000 });
+    site.launch = (...more) => {
+      const args = [...FLAGS, ...MORE, ...media, LOOPBACK, RESOLVE, ...more];
+      return playwright.chromium.launch({ executablePath, args, env, timeout: 60000 });
+    };
+    site.browser = await site.launch();
     return site;
+  }
+
+  // Another browser, whose camera shows this film (Y4M).
+  withFilm(file) {
+    return this.launch(`--use-file-for-fake-video-capture=${file}`);
   }
 
   get secure() {
@@ -181,11 +189,12 @@ export class Site {
   }
 
   // Somebody with a browser profile of their own. permissions: what was allowed before. url: another way to the page.
-  // init: runs in the page before its own scripts; prepare(page) before it is opened.
+  // init: runs in the page before its own scripts; prepare(page) before it is opened. browser: another than the site's.
   async visitor({
     hash = '', host, url, dark = false, width = 1280, permissions = ['camera', 'microphone'], init, prepare,
+    browser = this.browser,
   } = {}) {
-    const context = await this.browser.newContext({
+    const context = await browser.newContext({
       viewport: { width, height: 800 },
       colorScheme: dark ? 'dark' : 'light',
       permissions: host === STRANGER ? [] : permissions,
