@@ -109,16 +109,20 @@ async function focus() {
 
 async function backForward() {
   const { page } = ada;
-  const shown = () => page.evaluate(() => [...document.querySelectorAll('.view')].filter(({ hidden }) => !hidden).map(({ id }) => id.slice(5)).join());
-  for (const view of ['people', 'network', 'room']) await ada.go(view);
-  if (!decodeURIComponent(page.url()).endsWith(`#room/${LONG}`)) throw new Error(`the address has no room: ${page.url()}`);
-  await page.goBack();
-  if ((await shown()) !== 'network') throw new Error(`back leads to ${await shown()}`);
-  await page.goBack();
-  if ((await shown()) !== 'people') throw new Error(`back leads to ${await shown()}`);
-  await page.goForward();
-  await page.goForward();
-  if ((await shown()) !== 'room') throw new Error(`forward leads to ${await shown()}`);
+  const shows = (view) => page.locator(`#view-${view}`).waitFor();
+  for (const view of ['people', 'network', 'room']) {
+    await ada.go(view);
+    await shows(view);
+  }
+  await page.waitForFunction((room) => decodeURIComponent(location.hash) === `#room/${room}`, LONG);
+  for (const view of ['network', 'people']) {
+    await page.goBack();
+    await shows(view);
+  }
+  for (const view of ['network', 'room']) {
+    await page.goForward();
+    await shows(view);
+  }
   await ada.state('joined_conn');
   await ada.frames();
 }
