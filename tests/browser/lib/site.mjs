@@ -178,7 +178,9 @@ export class Site {
   }
 
   served() {
-    const [client, options] = this.secure ? [https, { ca: readFileSync(this.daemon.certificates.authority) }] : [http, {}];
+    // The daemon listens on 127.0.0.1 alone, and for older Node localhost is ::1 first.
+    const family = 4;
+    const [client, options] = this.secure ? [https, { ca: readFileSync(this.daemon.certificates.authority), family }] : [http, {}];
     const answers = () => new Promise((resolve) => {
       client.get(this.url, { ...options, agent: false }, (response) => {
         response.resume();
