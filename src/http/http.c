@@ -201,7 +201,8 @@ static int build(struct http *h)
     if (!cfg)
         return -ENOMEM;
     event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK);
-    event_config_set_flag(cfg, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
+    // No change list: it tells epoll of a descriptor when its number may be another thread's
+    // already, and does not go together with dup3() (client.c).
     h->base = event_base_new_with_config(cfg);
     event_config_free(cfg);
     h->evhttp = make_evhttp(h);
