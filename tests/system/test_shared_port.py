@@ -17,6 +17,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 
+import client
 import daemon
 import stun
 import tap
@@ -69,18 +70,6 @@ def half_close(sock):
         sock.shutdown(socket.SHUT_WR)
 
 
-def is_closed(sock):
-    sock.settimeout(daemon.PATIENCE)
-    try:
-        while sock.recv(4096):
-            pass
-    except socket.timeout:
-        return False
-    except OSError:
-        pass
-    return True
-
-
 def wait(condition, what):
     end = time.monotonic() + daemon.PATIENCE
     while not condition():
@@ -107,7 +96,7 @@ def test_tls():
         entry = fetch(d.port, "/ice", tls=d.browser).json()["iceServers"][-1]
         tap.check("turns:127.0.0.1:%d?transport=tcp" % d.port in entry["urls"], "URLs %s" % entry["urls"])
         relays(d, user=entry["username"], password=entry["credential"])
-        tap.check(is_closed(connect(d, b"GET / HTTP/1.1\r\n\r\n")), "closed")
+        tap.check(client.is_closed(connect(d, b"GET / HTTP/1.1\r\n\r\n")), "closed")
         d.wait_log("refused: HTTP in the clear on a port for TLS only")
         tap.check(re.search(r"signaling and page on \*:%d \(https, shared with TURN\)" % d.port, d.read_log()), "the log")
 
@@ -124,11 +113,11 @@ def test_plain():
                 page(d)
                 relays(d)
             else:
-                tap.check(is_closed(connect(d, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc")), "TLS on a plain port is closed")
+                tap.check(client.is_closed(connect(d, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc")), "TLS on a plain port is closed")
             for garbage in b"BREW", b"GET", b"\xff":
                 sock = connect(d, garbage)
                 half_close(sock)
-                tap.check(is_closed(sock), "%r is closed" % garbage)
+                tap.check(client.is_closed(sock), "%r is closed" % garbage)
             relays(d, "tcp")
 
 
@@ -256,7 +245,7 @@ def test_half_hellos():
         page(d)
         relays(d)
         for sock in held:
-            tap.check(is_closed(sock), "closed")
+            tap.check(client.is_closed(sock), "closed")
         used = (ticks(d) - before) * 1000 // os.sysconf("SC_CLK_TCK")
         tap.diag("%d ms of CPU" % used)
         tap.check(used < 1000 * tap.SLOW, "%d ms of CPU for waiting" % used)
@@ -482,7 +471,7 @@ def test_stop():
     late = [connect(d, b"GET /ice HTTP/1.1\r\n\r\n") for _ in range(50)]
     d.stop()
     tap.equal(ws.expect_close(), 1001, "close code")
-    tap.check(idle.ended() and is_closed(half) and all(is_closed(s) for s in late), "the others end")
+    tap.check(idle.ended() and client.is_closed(half) and all(client.is_closed(s) for s in late), "the others end")
 
 
 def test_mistakes():

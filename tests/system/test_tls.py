@@ -49,19 +49,6 @@ def connect(d, data=b"", timeout=30):
     return sock
 
 
-def is_closed(sock, seconds=30):
-    """Whether the server closes it in time; what it says before is dropped."""
-    sock.settimeout(seconds * tap.SLOW)
-    try:
-        while sock.recv(4096):
-            pass
-    except socket.timeout:
-        return False
-    except OSError:
-        pass
-    return True
-
-
 def hello():
     """A ClientHello."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -367,7 +354,7 @@ def test_half_handshakes():
                 time.sleep(0.1)
                 if i == 5:
                     tap.check(d.client("tls").binding() is not None, "others were not served")
-        tap.check(all(is_closed(s) for s in (silent, half, slow)), "an unfinished handshake is still open")
+        tap.check(all(client.is_closed(s) for s in (silent, half, slow)), "an unfinished handshake is still open")
         tap.check(time.monotonic() - began >= 0.9, "closed too early")
         tap.equal(d.read_log().count("refused: no whole TLS handshake within limits.tls_timeout seconds"), 3, "reasons")
 
@@ -385,7 +372,7 @@ def test_handshake_limit():
             tap.check(time.monotonic() < end, "the oldest did not give way")
             time.sleep(0.02)
         tap.check(d.client("tls").binding() is not None, "a real client was not served")
-        tap.check(all(is_closed(s) for s in held[:16]), "one of the oldest is still open")
+        tap.check(all(client.is_closed(s) for s in held[:16]), "one of the oldest is still open")
 
 
 def test_handshakes_of_one_source():
@@ -456,7 +443,7 @@ def test_http_inside():
             tap.check(c.binding() is not None, "no answer")
             with socket.socket(fileno=os.dup(c.sock.fileno())) as raw:
                 raw.sendall(b"\x17\x03\x03\0\x40" + bytes(64))
-                tap.check(is_closed(raw), "still open after a damaged record")
+                tap.check(client.is_closed(raw), "still open after a damaged record")
             d.wait_log("refused: TLS: decryption failed or bad record mac")
         tap.check(d.answers(), "no answer to others")
 

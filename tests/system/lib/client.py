@@ -49,6 +49,19 @@ def big_buffers(sock):
             pass
 
 
+def is_closed(sock, seconds=30):
+    """Whether the server closes it in time; what it says before is dropped."""
+    sock.settimeout(seconds * SLOW)
+    try:
+        while sock.recv(4096):
+            pass
+    except socket.timeout:
+        return False
+    except OSError:
+        pass
+    return True
+
+
 def udp_socket(host="127.0.0.1", port=0):
     """A bound UDP socket with a large receive buffer: a peer."""
     sock = socket.socket(family(host), socket.SOCK_DGRAM)
