@@ -350,8 +350,10 @@ const struct conf_option conf_options[] = {
      CONF_STRING, LIST(signal.jwt_secrets, signal.jwt_secret_count, 8), .min = 16, .max = 256,
      .secret = true, .value = "[ ]"},
     {"signal.ttl",
-     "Seconds that the credentials in iceServers are good for. They are made from the first of "
-     "auth.secrets, and if there is none from a random one, which lasts until the server ends.",
+     "Seconds that the credentials in iceServers are good for, but not beyond the token of who "
+     "asks "
+     "for them. They are made from the first of auth.secrets, and if there is none from a random "
+     "one, which lasts until the server ends.",
      CONF_UINT, AT(signal.ttl), .min = 60, .max = 7 * 86400, .value = "86400"},
     {"signal.capacity", "Members of a room.", CONF_UINT, AT(signal.capacity), .min = 1, .max = 1000,
      .value = "2"},

@@ -225,7 +225,7 @@ void files_answer(struct exchange *x);
 // --- ice.c ---
 void ice_answer(struct exchange *x, bool matrix);
 // As signal_ops.ice_servers.
-int ice_servers(void *http, const char *user, size_t user_len, char *out, size_t cap,
+int ice_servers(void *http, const char *user, size_t user_len, int64_t until, char *out, size_t cap,
                 uint32_t *ttl);
 
 // --- websocket.c ---

@@ -73,10 +73,11 @@ struct signal_ops {
     // Bytes that wait for a link to take them. NULL: not known, no limit.
     size_t (*backlog)(void *link);
     // iceServers for this user: writes a JSON array (no terminating zero) of at most cap bytes, and
-    // for how many seconds it is good. The length, or a negative errno: there are none now. user is
-    // as the client is registered, any UTF-8 without control characters.
-    int (*ice_servers)(void *arg, const char *user, size_t user_len, char *out, size_t cap,
-                       uint32_t *ttl);
+    // for how many seconds it is good, which is not beyond `until` (Unix seconds, INT64_MAX: as
+    // long as you like). The length, or a negative errno: there are none now. user is as the
+    // client is registered, any UTF-8 without control characters.
+    int (*ice_servers)(void *arg, const char *user, size_t user_len, int64_t until, char *out,
+                       size_t cap, uint32_t *ttl);
     // Bytes that cannot be guessed.
     void (*random)(void *arg, void *buf, size_t len);
     // The wall clock, ms since 1970; may jump.
@@ -143,9 +144,9 @@ struct signal_stats signal_hub_stats(const struct signal_hub *hub);
 
 // Whether a token is good now, for what is not a `register` (GET /ice): signed with one of the
 // secrets, within nbf and exp. 0, with its `sub` (OpaqueString) in user (cap at least
-// SIGNAL_NAME_MAX + 1); -EACCES: it is not; -ENOMEM. Without secrets 0 and an empty user, whatever
-// the token, which may be NULL.
+// SIGNAL_NAME_MAX + 1) and its `exp` in until (Unix seconds); -EACCES: it is not; -ENOMEM. Without
+// secrets 0, an empty user and INT64_MAX, whatever the token, which may be NULL.
 int signal_hub_check_token(const struct signal_hub *hub, const char *token, size_t len, char *user,
-                           size_t cap);
+                           size_t cap, int64_t *until);
 
 #endif

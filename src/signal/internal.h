@@ -90,7 +90,7 @@ struct session {
     size_t held_bytes;
     int64_t grace_at;       // TIMER_NEVER while there is a connection
     int64_t ice_at, exp_at; // next credentials, next look at the token; TIMER_NEVER: not
-    int64_t exp_ms;         // of the token, wall clock
+    int64_t exp_ms;         // of the token, wall clock; 0: there is none
     int64_t uid;
     struct rate rate; // of the connection that is lost
     char *only_room;  // the one that the token is for, NULL: any

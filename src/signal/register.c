@@ -151,8 +151,12 @@ static void renew(struct signal_conn *conn, const struct request *req, const cha
         conn_mistake(conn, req, "bad_request", "registered already, by another name");
     else if (claims && bind_token(s, claims) < 0)
         conn_no_memory(conn, req);
-    else
+    else {
         answer(conn, req, false);
+        // The old ones may end with the old token.
+        if (claims && s->wants_ice)
+            ice_push(s);
+    }
 }
 
 void register_handle(struct signal_conn *conn, const struct request *req)

@@ -3,6 +3,8 @@
 """WebSocket (RFC 6455) as the server speaks it, and the event stream for those who cannot have one."""
 
 import base64
+import hashlib
+import hmac
 import json
 import os
 import struct
@@ -370,18 +372,16 @@ def test_limits_of_one():
             time.sleep(0.05)
 
 
-def test_tokens():
-    """With jwt_secrets nobody gets credentials without a token, by header or query"""
-    import hashlib
-    import hmac
-
+def token(secret, **claims):
     def part(data):
         return base64.urlsafe_b64encode(data).rstrip(b"=")
 
-    def token(secret, **claims):
-        body = part(b'{"alg":"HS256","typ":"JWT"}') + b"." + part(json.dumps(claims).encode())
-        return (body + b"." + part(hmac.new(secret.encode(), body, hashlib.sha256).digest())).decode()
+    body = part(b'{"alg":"HS256","typ":"JWT"}') + b"." + part(json.dumps(claims).encode())
+    return (body + b"." + part(hmac.new(secret.encode(), body, hashlib.sha256).digest())).decode()
 
+
+def test_tokens():
+    """With jwt_secrets nobody gets credentials without a token, by header or query"""
     secret, now = "0123456789abcdef0123456789abcdef", int(time.time())
     with server(jwt_secrets=[secret]) as d:
         good = token(secret, sub="alice", exp=now + 600)
@@ -398,6 +398,40 @@ def test_tokens():
         ws.send_json(type="register", name="bob")
         tap.equal(ws.expect_close(), 4401, "close code without one")
         tap.check(good not in d.read_log(), "tokens are not logged")
+
+
+def ends(answer):
+    """When the credential ends, after a look that ttl says the same."""
+    entry = answer if "username" in answer else answer["iceServers"][-1]
+    end = int(entry["username"].split(":")[0])
+    tap.check(end - 2 <= time.time() + answer["ttl"] < end + daemon.PATIENCE, "ttl is what is left")
+    return end
+
+
+def test_credentials_end_with_the_token():
+    """iceServers are good for signal.ttl, but not beyond the token: in joined, ice, /ice and in Matrix's form"""
+    secret, now = "0123456789abcdef0123456789abcdef", int(time.time())
+    with server(jwt_secrets=[secret], ttl=3600) as d:
+        def ask(text):
+            headers = {"Authorization": "Bearer " + text}
+            return [fetch(d.http, path, headers=headers).json() for path in ("/ice", "/_matrix/client/v3/voip/turnServer")]
+
+        short, long = (token(secret, sub="alice", exp=now + seconds) for seconds in (900, 90000))
+        ws = WebSocket(d.http)
+        ws.send_json(type="register", token=short)
+        ws.expect("registered")
+        ws.send_json(type="join", room="r")
+        joined = ws.expect("joined")
+        ws.send_json(type="ice")
+        for answer in [joined, ws.expect("ice"), *ask(short)]:
+            tap.equal(ends(answer), now + 900, "the end of the credential")
+        entry = joined["iceServers"][-1]
+        with d.client(user=entry["username"], password=entry["credential"]) as c:
+            c.allocate()
+        ws.send_json(type="register", token=long)
+        ws.expect("registered")
+        for answer in [ws.expect("ice"), *ask(long)]:
+            tap.check(now + 3600 <= ends(answer) < now + 90000, "that of signal.ttl")
 
 
 def test_messages_after_the_close():
