@@ -164,8 +164,6 @@ bool link_open(struct link *l, struct http *h, const struct link_kind *kind,
 void link_lost(struct link *l);
 // Tells the hub that there is nothing more to come; the client has link_linger to hear why.
 void link_end(struct link *l);
-// Bytes that wait to be sent.
-size_t link_backlog(struct link *l);
 // Closes it with 1013 if that is too much.
 void link_check_backlog(struct link *l);
 void links_sweep(struct http *h, int64_t now_ms);

@@ -9,7 +9,6 @@
 #ifndef TP_SIGNAL_HUB_H
 #define TP_SIGNAL_HUB_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 

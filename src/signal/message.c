@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Messages from one client to others, and their acknowledgements. What is relayed goes on as the
 // bytes that came; who it is from is never up to the sender.
-#include <errno.h>
-#include <string.h>
 
 #include "signal/internal.h"
-#include "util/opaque.h"
 
 static void put_sender(struct frame *f, const struct session *s)
 {

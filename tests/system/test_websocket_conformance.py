@@ -5,7 +5,6 @@ frame can have, the opening and the closing handshake. Nothing here knows how th
 
 import base64
 import hashlib
-import json
 import os
 import random
 import socket
