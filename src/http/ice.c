@@ -15,17 +15,21 @@
 
 #define USER_MAX 255
 
-static void append(const char *url, void *urls)
+// Without memory for one of them there are none.
+static void append(const char *url, void *arg)
 {
-    json_array_append_new(urls, json_string(url));
+    json_t **urls = arg;
+    if (!*urls || json_array_append_new(*urls, json_string(url)) == 0)
+        return;
+    json_decref(*urls);
+    *urls = NULL;
 }
 
 static json_t *make_urls(const struct http *h, enum conf_ice_kind kind)
 {
     const struct conf *c = http_conf(h);
     json_t *urls = json_array();
-    if (urls)
-        conf_ice_urls(c, kind, c->signal.host, c->realm, append, urls);
+    conf_ice_urls(c, kind, c->signal.host, c->realm, append, &urls);
     return urls;
 }
 
