@@ -50,6 +50,7 @@ struct client {
     int fd;           // -1: there is none (any more)
     uint32_t *source; // where it is counted; NULL: it is not
     int64_t since_ms; // of the state
+    unsigned pieces;  // that evhttp has taken of what came since then
     enum client_state state;
     bool loopback; // it came to a loopback address of this host
     bool flooding; // sends more than anybody has a reason to
