@@ -38,7 +38,7 @@ def expect_pong(ws, name):
 def member(d, name, room=None, cls=WebSocket, **kw):
     ws = cls(d.http, **kw)
     ws.send_json(type="register", name=name)
-    ws.expect("registered")
+    ws.registered = ws.expect("registered")
     if room:
         ws.send_json(type="join", room=room)
         ws.expect("joined")
@@ -185,9 +185,27 @@ def test_tiny_fragments():
         tap.bounded(d.rss() - before, 4096, "4 x 240,000 fragments")
 
 
+def test_kicked():
+    """Whoever is closed for what it has sent is out of its rooms at once; for a broken frame it may come back"""
+    with server(grace=3600) as d:
+        for what, bad, code, reason in (("no UTF-8", frame(TEXT, b"\xff"), 1007, "kick"), ("too long", frame(TEXT, b"", length=65537), 1009, "kick"),
+                                        ("binary, too long", frame(2, b"", length=1 << 24), 1009, "kick"),
+                                        ("no such frame", frame(3), 1002, None)):
+            a, b = member(d, "alice " + what, what), member(d, "bob", what)
+            a.send(bad)
+            tap.equal(a.expect_close(), code, what)
+            if reason:
+                tap.equal(b.expect("bye")["reason"], reason, what)
+            again = WebSocket(d.http)
+            again.send_json(type="resume", token=a.registered["resume"])
+            tap.check(again.expect("error" if reason else "registered"), what)
+            b.send_frame(CLOSE, struct.pack("!H", 1000))
+            b.expect_close()
+
+
 def test_slow_reader():
     """A member that never reads is closed with 1013 and costs no more than its backlog; the sender does not notice"""
-    with server(rate=100000, burst=100000) as d:
+    with server(rate=100000, burst=100000, rate_bytes=0) as d:
         deaf, sender = member(d, "deaf", "r"), member(d, "sender", "r")
         deaf.expect("otherjoin")
         before = d.rss()
@@ -248,7 +266,7 @@ def test_tls():
     certificate, key = authority.issue()
     port = daemon.free_port()
     with daemon.Daemon(tls={"certificate": certificate, "key": key},
-                       signal={"address": "127.0.0.1", "port": port, "tls": True, "rate": 100000, "burst": 100000}) as d:
+                       signal={"address": "127.0.0.1", "port": port, "tls": True, "rate": 100000, "burst": 100000, "rate_bytes": 0}) as d:
         d.http = port
         context = authority.context()
         ws = WebSocket(d.http, tls=context, early=frame(TEXT, ping_text("one")) + frame(TEXT, ping_text("two"))[:7])

@@ -193,6 +193,39 @@ static void only_that_room(void **state)
     fixture_free(f);
 }
 
+// A token's time is up for the room that it was for, whatever other token one has.
+static void no_other_room_by_renewal(void **state)
+{
+    struct fixture *f = begin();
+    struct client *a = client_open(f, 0);
+    char s_room[1024];
+
+    snprintf(s_room, sizeof s_room, "%s",
+             make_token(secrets[0], HEADER, "{'sub':'a','exp':1800000000,'room':'s'}"));
+    say_token(a, "", make_token(secrets[0], HEADER, "{'sub':'a','exp':1700000010,'room':'r'}"));
+    expect(a, "{'type':'registered'}");
+    client_join(a, "r");
+    say_token(a, ",'id':1", s_room);
+    expect(a, "{'type':'error','code':'unauthorized','id':1}");
+    assert_int_equal(a->code, 0);
+    say(a, "{'type':'join','room':'s'}");
+    expect_error(a, "unauthorized");
+    // The same room, or any: it may stay.
+    say_token(a, "", make_token(secrets[0], HEADER, "{'sub':'a','exp':1700000020,'room':'r'}"));
+    expect(a, "{'type':'registered'}");
+    skip_all(a); // credentials that are good for longer
+    say_token(a, "", make_token(secrets[0], HEADER, "{'sub':'a','exp':1700000020}"));
+    expect(a, "{'type':'registered'}");
+    skip_all(a); // credentials that are good for longer
+    say(a, "{'type':'leave','room':'r'}");
+    expect(a, "{'type':'leaved'}");
+    say_token(a, "", s_room);
+    expect(a, "{'type':'registered'}");
+    skip_all(a); // credentials that are good for longer
+    client_join(a, "s");
+    fixture_free(f);
+}
+
 static void the_end_of_a_token(void **state)
 {
     struct fixture *f = begin();
@@ -316,6 +349,7 @@ int main(void)
         cmocka_unit_test(bad_tokens),
         cmocka_unit_test(registering_needs_one),
         cmocka_unit_test(only_that_room),
+        cmocka_unit_test(no_other_room_by_renewal),
         cmocka_unit_test(the_end_of_a_token),
         cmocka_unit_test(credentials_do_not_outlive_the_token),
         cmocka_unit_test(a_session_does_not_outlive_its_token),
