@@ -85,6 +85,7 @@ int server_new(struct server **out, struct conf *conf, const char **why)
         server_free(s);
         return err;
     }
+    snapshot_report_addresses(s->snapshot);
     snapshot_report_behaviors(s->snapshot);
     *out = s;
     return 0;

@@ -48,6 +48,9 @@ int snapshot_make_tls(struct tls_context **out, const struct conf *c, char why[T
 // kept.
 struct addr snapshot_external(const struct snapshot *s, const struct addr *relayed);
 
+// announce.c: logs where clients are served, and the addresses that they are given.
+void snapshot_report_addresses(const struct snapshot *s);
+
 // behavior.c: finds the listeners that NAT behaviour discovery (RFC 5780) can be served on.
 void snapshot_fill_behaviors(struct snapshot *s);
 // Logs for which addresses it is on.

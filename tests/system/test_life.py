@@ -365,6 +365,15 @@ def test_log_lines():
             json.loads(line)
 
 
+def test_log_addresses():
+    """at start the log says where it listens, what it relays from, and which of that is not public"""
+    with Daemon(relay={"external": ["127.0.0.1/8.8.4.4"], "ports": [50000, 50999]}) as d:
+        log = d.read_log()
+    tap.check("listening on udp *:%d, tcp *:%d\n" % (d.port, d.port) in log, "listeners in\n" + log)
+    tap.check("relaying from 127.0.0.1 (clients are told 8.8.4.4), ::1, ports 50000 to 50999\n" in log, "relays in\n" + log)
+    tap.check("::1 is not a public address" in log and "127.0.0.1 is not" not in log, "what is not public in\n" + log)
+
+
 def test_descriptors_run_out():
     """T19: out of file descriptors: 508 for new allocations, the old ones live, and it recovers"""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
