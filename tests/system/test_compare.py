@@ -155,6 +155,21 @@ def test_mistakes():
     tap.check("turnpike+x: left out, its configuration is refused: line" in err and "no_such_option" in err, err)
 
 
+def test_nothing_built():
+    """where nothing is built each program has contrib/dev install and build, then start itself with its arguments"""
+    root = daemon.folder()
+    shutil.copytree(BENCH, os.path.join(root, "contrib", "bench"), ignore=shutil.ignore_patterns("node_modules"))
+    dev = os.path.join(root, "contrib", "dev")
+    with open(dev, "w", encoding="ascii") as f:
+        f.write('#!/bin/sh\necho "$@"\n')
+    os.chmod(dev, 0o755)
+    env = {name: value for name, value in os.environ.items() if name != "TP_BUILDDIR"}
+    for tool, args in (("compare", ["--quick"]), ("count", ["-d", "up"]), ("signal", ["--install"]), ("soak", ["--minutes", "1"])):
+        done = subprocess.run([os.path.join(root, "contrib", "bench", tool), *args], cwd=root, env=env, stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, check=False, timeout=20 * SLOW)
+        tap.equal((done.returncode, done.stdout.split()), (0, ["bench", tool, *args]), "%s: %s" % (tool, done.stderr))
+
+
 def made_up(rounds):
     """A document of runs: rounds is [{server: (CPU per packet, why it is unfit)}]."""
     runs = [{"work": "up-20k-1x200", "round": n, "server": server, "unfit": unfit, "remarks": [],

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What compare, count and soak do first: find what was built, the servers, and a place for them to run."""
+"""What compare, count, signal and soak do first: find what was built, the servers, and a place for them to run."""
 
 import contextlib
 import fnmatch
@@ -37,7 +37,7 @@ def find_build(options):
         raise SystemExit(f"{options.builddir}: no src/turnpiked there")
     print("nothing is built yet: contrib/dev does it", file=sys.stderr, flush=True)
     dev = os.path.join(ROOT, "contrib/dev")
-    os.execv(dev, [dev, "bench", *sys.argv[1:]])
+    os.execv(dev, [dev, "bench", os.path.basename(sys.argv[0]), *sys.argv[1:]])
 
 
 def find_servers(options, build, place):
