@@ -4,7 +4,9 @@
 
 #include <getopt.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "probe/options.h"
@@ -28,6 +30,18 @@ static const struct command {
      2, probe_punch},
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
+
+int probe_usage(const char *fmt, ...)
+{
+    va_list ap;
+    fflush(stdout);
+    fputs("turnpike-probe: ", stderr);
+    va_start(ap, fmt);
+    vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    fputc('\n', stderr);
+    return PROBE_USAGE;
+}
 
 static void print_options(unsigned bits)
 {
@@ -58,7 +72,7 @@ static void print_help(const struct command *cmd)
         for (size_t i = 0; i < COMMAND_COUNT; i++) {
             char line[64];
             snprintf(line, sizeof(line), "%s %s", commands[i].name, commands[i].arguments);
-            printf("  %-28s %s\n", line, commands[i].summary);
+            printf("  %-28s  %s\n", line, commands[i].summary);
         }
         printf("\nOptions:\n");
         print_options(CMD_ALL);

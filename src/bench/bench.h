@@ -94,9 +94,7 @@ int bench_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 // The same; returns BENCH_FAILED.
 int bench_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-// The user has asked to end (SIGINT, SIGTERM): what runs is cut short and cleaned up. bench_stop may be
-// called by a signal handler.
-void bench_stop(void);
+// True once the user has asked to end (SIGINT, SIGTERM): what runs is cut short and cleaned up.
 bool bench_stopped(void);
 
 static inline int64_t bench_now(clockid_t clock)

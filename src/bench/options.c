@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/frame.h"
 #include "bench/options_table.h"
 #include "probe/password.h"
 #include "util/codec.h"

@@ -11,7 +11,7 @@
 // clang-format off
 const struct option_row option_rows[OPTION_ROWS] = {
     {OPT_SERVER, 's', "server", "SERVER", BENCH_ALL, KIND_STRING, AT(server), 0, 0,
-     "ADDRESS:PORT, or a URI as turn:HOST [127.0.0.1:3478]"},
+     "ADDRESS:PORT, or a URI as turn:HOST [127.0.0.1:3478; signal: 127.0.0.1:8080]"},
     {OPT_TRANSPORT, 0, "transport", "KIND", BENCH_TURN, KIND_WORD, 0, 0, 0,
      "udp, tcp, tls or dtls [udp, or as the URI has it]"},
     {OPT_USER, 'u', "user", "NAME", BENCH_TURN, KIND_OTHER, 0, 0, 0, "the user of the TURN server"},

@@ -4,7 +4,6 @@
 
 #include "bench/plot.h"
 #include "bench/relay.h"
-#include "bench/report.h"
 
 int64_t relay_memory(const struct bench_options *o)
 {

@@ -178,7 +178,7 @@ static int use_relayed(struct session_env *env, struct bench_client *c, const st
 
     if (!target_allows(env->target, relayed)) {
         fail_step(env, c, -EPERM,
-                  "the server gave a relayed address that is not of this host; "
+                  "the server gave a relayed address that is not loopback; "
                   "use --i-own-this-server if all that is yours");
         return -EPERM;
     }

@@ -4,6 +4,7 @@
 #define TP_NET_HOST_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "util/addr.h"
 

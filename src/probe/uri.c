@@ -2,6 +2,7 @@
 #include "probe/uri.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 

@@ -2,7 +2,6 @@
 #include "signal/jtext.h"
 
 #include <errno.h>
-#include <stdint.h>
 #include <string.h>
 
 // Where the scan is; each function returns where what it has read ends, or NULL.

@@ -2,7 +2,6 @@
 #include "signal/name.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <string.h>
 
 #include "util/opaque.h"

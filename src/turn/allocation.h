@@ -6,6 +6,7 @@
 #define TP_TURN_ALLOCATION_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "util/addr.h"

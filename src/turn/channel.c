@@ -4,6 +4,7 @@
 // without what has expired, when it is full. Another data plane would be told here.
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "stun/channel_data.h"
 #include "turn/internal.h"

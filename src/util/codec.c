@@ -2,7 +2,6 @@
 #include "util/codec.h"
 
 #include <errno.h>
-#include <stdint.h>
 #include <string.h>
 
 static const char hex_digits[] = "0123456789abcdef";
