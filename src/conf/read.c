@@ -113,7 +113,8 @@ static void read_string(struct loader *l, const struct conf_option *o, char **ou
         return;
     }
     if (o->check && o->check(text, &why) < 0) {
-        conf_fail(l, s, key, "%s %s", describe(o, s, value, sizeof(value)), why);
+        conf_fail(l, s, key, o->uri ? "%s: %s" : "%s %s", describe(o, s, value, sizeof(value)),
+                  why);
         return;
     }
     if (len < o->min || len > o->max) {

@@ -177,7 +177,8 @@ static void scan_included(struct scan *s, const char *file)
     text = conf_read_file(path, &len, &why);
     free(path);
     if (!text) {
-        broken(s, s->line, "@include", "%s: %s", file, why);
+        broken(s, s->line, "@include", "%s: %s%s", file, why,
+               *file == '/' ? "; names begin at the folder of the main file" : "");
         return;
     }
     conf_scan(s->l, text, len, file, s->include_depth + 1);
@@ -231,6 +232,8 @@ static void scan_step(struct scan *s)
     case '{':
     case '(':
     case '[':
+        if (*s->p == '{' && s->previous == '[')
+            broken(s, s->line, NULL, "groups stand in a list, ( { ... }, { ... } ), not in [ ]");
         if (s->depth == DEPTH_MAX) {
             broken(s, s->line, NULL, "brackets are nested too deeply");
             s->p = s->end;
@@ -271,6 +274,8 @@ void conf_scan(struct loader *l, const char *text, size_t len, const char *name,
         broken(&s, s.line, NULL, "a NUL byte: this is not a text file");
         return;
     }
+    if (starts(&s, "\xef\xbb\xbf"))
+        broken(&s, 1, NULL, "a byte order mark (U+FEFF): save the file as UTF-8 without one");
     while (s.p < s.end && !l->oom) {
         if (*s.p == '#' || starts(&s, "//"))
             s.p += strcspn(s.p, "\n");
@@ -323,8 +328,9 @@ void conf_fail_syntax(struct loader *l, const char *text)
         conf_fail_at(l, file ? file : l->name, line, NULL,
                      "the elements between [ and ] are not of one type");
     } else {
-        conf_fail_at(l, file ? file : l->name, line, NULL,
-                     "%s here or on the line before; a setting is written key = value;",
-                     what ? what : "syntax error");
+        conf_fail_at(
+            l, file ? file : l->name, line, NULL,
+            "%s here or on the line before; a setting is written key = value; or key = \"text\";",
+            what ? what : "syntax error");
     }
 }

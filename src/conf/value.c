@@ -344,7 +344,7 @@ int conf_check_store(const char *text, const char **why)
 {
     size_t scheme = strspn(text, "abcdefghijklmnopqrstuvwxyz+");
     if (scheme == 0 || text[scheme] != ':' || !text[scheme + 1])
-        return conf_refuse(why, "is not a URI like \"sqlite:/path\" or \"redis://host:port/db\"");
+        return conf_refuse(why, "not a URI like \"sqlite:/path\" or \"redis://host:port/db\"");
     return store_check ? store_check(text, why) : 0;
 }
 

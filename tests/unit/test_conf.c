@@ -58,7 +58,12 @@ static void syntax(void **state)
 {
     static const struct mistake m[] = {
         {"\nrealm = example.org;\n",
-         "t.conf:2: syntax error here or on the line before; a setting is written key = value;\n"},
+         "t.conf:2: syntax error here or on the line before; a setting is written key = value; "
+         "or key = \"text\";\n"},
+        {"\xef\xbb\xbf" R,
+         "t.conf:1: a byte order mark (U+FEFF): save the file as UTF-8 without one\n"},
+        {R "listen = [ { transport = \"udp\"; } ];\n",
+         "t.conf:2: groups stand in a list, ( { ... }, { ... } ), not in [ ]\n"},
         {R "\nworkers = 1;\nworkers = 2;\n",
          "t.conf:4: workers: the key is set twice in its group\n"},
         {R "workers = 1; workers = 2;\n", "t.conf:2: the key is set twice in its group\n"},
@@ -349,7 +354,7 @@ static void users_and_stores(void **state)
          "t.conf:3: auth.nonce_key: the text is not 64 hex digits\n"
          "t.conf:3: auth.secrets: entries 1 and 2 are the same\n"},
         {R "auth = { stores = [ \"users.db\" ]; };\n",
-         "t.conf:2: auth.stores[0]: \"users.db\" is not a URI like \"sqlite:/path\" or "
+         "t.conf:2: auth.stores[0]: \"users.db\": not a URI like \"sqlite:/path\" or "
          "\"redis://host:port/db\"\n"},
         {R "auth = { stores = [ \"redis://:<hidden>@127.0.0.1:6379/0\" ]; };\n",
          "t.conf:2: auth.stores[0]: is the place-holder of --print-config, not a value\n"},
@@ -367,7 +372,7 @@ static void store_check_is_asked(void **state)
 {
     static const struct mistake m[] = {
         {R "auth = { stores = [ \"sqlite:/fine\",\n \"sqlite:/refused\" ]; };\n",
-         "t.conf:3: auth.stores[1]: \"sqlite:/refused\" is refused by the test\n"},
+         "t.conf:3: auth.stores[1]: \"sqlite:/refused\": is refused by the test\n"},
     };
     conf_set_store_check(refuse_store);
     CHECK_ALL(m);
@@ -569,6 +574,15 @@ static void files_and_includes(void **state)
     write_file(dir, "t.conf", R "@include \".\"\n");
     assert_null(conf_load(path, false, NULL, 0, &errors));
     snprintf(expected, sizeof(expected), "%s:2: @include: .: is a folder\n", path);
+    assert_string_equal(errors.text, expected);
+    free(errors.text);
+
+    write_file(dir, "t.conf", R "@include \"/none.conf\"\n");
+    assert_null(conf_load(path, false, NULL, 0, &errors));
+    snprintf(expected, sizeof(expected),
+             "%s:2: @include: /none.conf: No such file or directory; names begin at the folder of "
+             "the main file\n",
+             path);
     assert_string_equal(errors.text, expected);
     free(errors.text);
 
