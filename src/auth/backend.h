@@ -27,6 +27,9 @@ struct backend {
     // As store_ops.lookup; the handle is cancelled by store_ops.cancel.
     struct store_lookup *(*secrets)(struct backend *b, const char *realm, secrets_done *done,
                                     void *arg);
+    // Goes on in another configuration of the same realm, whose name is borrowed from then on. NULL:
+    // it is to be opened anew, since the file may be another one now.
+    void (*move)(struct backend *b, const char *realm);
 };
 
 // Both borrow nothing of uri and cfg but cfg->realm. 0 or a negative errno with *why.

@@ -250,7 +250,7 @@ static void on_resolved(const struct addr *list, size_t count, const char *why, 
     if (count == 0)
         redis_conn_fail(c, "the name cannot be resolved: %s", why);
     else
-        connect_addr(c, &list[c->turn++ % count]); // one an attempt, each in its turn
+        connect_addr(c, &list[c->round % count]); // one an attempt, each in its turn
 }
 
 void redis_conn_connect(struct redis_conn *c, const char *host, uint16_t port)
@@ -260,7 +260,7 @@ void redis_conn_connect(struct redis_conn *c, const char *host, uint16_t port)
     snprintf(c->target.host, sizeof(c->target.host), "%s", host);
     c->target.port = port;
     if (strcmp(host, "localhost") == 0)
-        host = c->turn++ % 2 == 0 ? "127.0.0.1" : "::1";
+        host = c->round % 2 == 0 ? "127.0.0.1" : "::1";
     if (addr_parse_ip(&a, host, port) == 0) {
         connect_addr(c, &a);
         return;
@@ -285,8 +285,8 @@ static void start_attempt(struct redis_conn *c)
         return;
     }
     c->asking_sentinel = u->kind == STORE_KIND_SENTINEL;
-    const struct stores_endpoint *e =
-        &u->endpoint[c->asking_sentinel ? c->turn++ % u->endpoint_count : 0];
+    const struct stores_endpoint *e = &u->endpoint[c->turn % u->endpoint_count];
+    c->round = c->turn++ / (unsigned)u->endpoint_count;
     redis_conn_connect(c, e->host, e->port);
 }
 

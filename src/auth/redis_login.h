@@ -27,7 +27,8 @@ struct redis_conn {
     unsigned epoch;   // changes with every connection: callbacks may have ended the one they were
                       // called for
     unsigned attempt; // that failed in a row
-    unsigned turn;    // which address or sentinel is next
+    unsigned turn;    // which sentinel is next
+    unsigned round;   // which of a name's addresses is: one more when all sentinels have been asked
     int64_t since_ms; // when the state was entered
     bool asking_sentinel;
     bool reported; // the outage has been logged

@@ -110,6 +110,11 @@ static void on_message(const void *data, size_t len, void *arg)
     }
 }
 
+static void move(struct backend *b, const char *realm)
+{
+    ((struct redis_store *)b)->realm = realm;
+}
+
 static void close_store(struct store *store)
 {
     struct redis_store *s = (struct redis_store *)store;
@@ -141,6 +146,7 @@ int redis_store_open(struct backend **out, const struct store_uri *uri,
         return -ENOMEM;
     s->backend.store.ops = &redis_ops;
     s->backend.secrets = secrets;
+    s->backend.move = move;
     s->uri = *uri;
     s->realm = cfg->realm;
     s->base = base;

@@ -282,6 +282,30 @@ fail:
     return r;
 }
 
+static bool asks_alike(const struct stores_config *a, const struct stores_config *b)
+{
+    return strcmp(a->realm, b->realm) == 0 && a->cache_ttl_ms == b->cache_ttl_ms &&
+           a->timeout_ms == b->timeout_ms && a->cache_entries == b->cache_entries &&
+           a->max_pending == b->max_pending;
+}
+
+void stores_inherit(struct stores *s, struct stores *old)
+{
+    if (!asks_alike(&s->cfg, &old->cfg))
+        return;
+    for (size_t i = 0; i < s->backend_count; i++) {
+        for (size_t j = 0; j < old->backend_count; j++) {
+            struct backend *mine = s->backend[i], *other = old->backend[j];
+            if (!other->move || strcmp(s->cfg.uris[i], old->cfg.uris[j]) != 0)
+                continue;
+            other->move(other, s->cfg.realm);
+            s->backend[i] = other;
+            old->backend[j] = mine;
+            break;
+        }
+    }
+}
+
 static void free_list(struct store_lookup *l)
 {
     while (l) {

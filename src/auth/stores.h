@@ -42,6 +42,12 @@ struct stores;
 // Opens all of them; the strings of cfg are borrowed until stores_close. A Redis that is not reachable is logged and retried, an SQLite file
 // that cannot be opened or made is an error. 0 or a negative errno, *why then a static or thread-local text.
 int stores_open(struct stores **out, const struct stores_config *cfg, struct event_base *base, const char **why);
+
+// Takes over from an older set of the same event base, of which no look-up is pending, what is the
+// same in both: the connections and the cache of a Redis. So a reload while it is away loses nothing
+// that is known. All that old is good for then is to be closed.
+void stores_inherit(struct stores *s, struct stores *old);
+
 void stores_close(struct stores *s); // pending look-ups are cancelled
 
 // As store_ops.lookup. now is Unix seconds (for shared-secret user names that carry an expiry).

@@ -199,6 +199,7 @@ static void on_reload(void *worker, void *arg)
         return;
     }
     requests_suspend(w);
+    stores_inherit(stores, w->stores);
     stores_close(w->stores);
     w->stores = stores;
     turn_server_configure(w->turn, &snapshot->turn);

@@ -137,7 +137,7 @@ def test_cli_messages():
 
 
 def test_redis_killed_and_back():
-    """T18: Redis killed: the known user goes on, an unknown one gets 500; Redis back: all works, no restart"""
+    """T18: Redis killed: the known user goes on, also over a reload, an unknown one gets 500; Redis back: all works, no restart"""
     redis = Redis()
     add_user(redis.uri, "alice", PASSWORD)
     with Daemon(workers=1, auth={"users": [], "stores": [redis.uri]}) as d:
@@ -156,6 +156,11 @@ def test_redis_killed_and_back():
             tap.diag("500 after %.0f ms" % ((time.monotonic() - begin) * 1000))
             tap.equal(answer(d, "alice", "wrong"), 401, "a wrong password of a known user")
             tap.check(d.answers(), "no Binding answer while Redis is away")
+            os.kill(d.pid, signal.SIGHUP)  # such as for a new certificate
+            d.wait_log("configuration reloaded")
+            for _ in range(5):
+                tap.equal(holder.refresh(), 600, "Refresh of a known user after a reload")
+                time.sleep(0.05)
             redis.start()
             add_user(redis.uri, "bob", PASSWORD)
             waited = until("bob", 30 * tap.SLOW, lambda: answer(d, "bob") is None)

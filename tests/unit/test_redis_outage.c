@@ -13,6 +13,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -89,6 +90,54 @@ static void killed_and_back(void **state)
         store_client_run(&c, &never, 10);
     }
     assert_true(a.rec.disabled); // the change of which no message came is seen
+    store_client_close(&c);
+    redis_server_remove(&server);
+}
+
+// What is known is known to the stores of a new configuration, too, unless Redis is asked in
+// another way there.
+static void known_after_a_reload(void **state)
+{
+    struct redis_server server = {0};
+    struct store_client c;
+    struct store_ask a;
+    struct stores *next;
+    char realm[] = "example.org", uri[64];
+    const char *uris[] = {"redis://127.0.0.1:1", uri}, *why;
+    struct stores_config cfg;
+
+    redis_server_start(&server, NULL);
+    put_user(&server, "alice", "0");
+    open_with(&c, server.uri, 50);
+    assert_int_equal(store_client_ask(&c, &a, "alice"), STORE_FOUND);
+    redis_server_kill(&server);
+    store_client_run(&c, &never, 100); // past the TTL
+    store_client_start(&c, &a, "carol", 5, false);
+    if (a.lookup)
+        stores_cancel(c.stores, a.lookup);
+    for (int i = 0; i < 3; i++) {
+        snprintf(uri, sizeof(uri), "%s", server.uri);
+        cfg = c.cfg;
+        cfg.realm = realm;
+        cfg.uris = uris + 1 - i % 2; // also beside another
+        cfg.uri_count = 1 + (unsigned)i % 2;
+        assert_int_equal(stores_open(&next, &cfg, c.base, &why), 0);
+        stores_inherit(next, c.stores);
+        stores_close(c.stores);
+        c.stores = next;
+        assert_int_equal(store_client_ask(&c, &a, "alice"), STORE_FOUND);
+        assert_int_equal(store_client_ask(&c, &a, "carol"), STORE_UNAVAILABLE);
+    }
+    redis_server_start(&server, NULL);
+    put_user(&server, "alice", "1");
+    assert_true(store_client_until(&c, "carol", STORE_NOT_FOUND, STORE_PATIENCE));
+    redis_server_kill(&server);
+    cfg.timeout_ms++;
+    assert_int_equal(stores_open(&next, &cfg, c.base, &why), 0);
+    stores_inherit(next, c.stores);
+    stores_close(c.stores);
+    c.stores = next;
+    assert_int_equal(store_client_ask(&c, &a, "alice"), STORE_UNAVAILABLE);
     store_client_close(&c);
     redis_server_remove(&server);
 }
@@ -324,6 +373,7 @@ static pid_t chatter(const void *text, size_t len, uint16_t *port)
         close(fd);
         return pid;
     }
+    prctl(PR_SET_PDEATHSIG, SIGKILL); // a test that fails kills nobody
     for (;;) {
         char in[512];
         int c = accept(fd, NULL, NULL);
@@ -405,6 +455,32 @@ static void a_sentinel_leads_to_the_master(void **state)
     redis_server_remove(&server);
 }
 
+// A sentinel that is down keeps nobody from the next one, and each is tried at every address of its
+// name: these two hear 127.0.0.1 only.
+static void sentinels_by_name(void **state)
+{
+    struct redis_server server = {0};
+    struct store_client c;
+    char answer[128], uri[128];
+    uint16_t port;
+
+    redis_server_start(&server, NULL);
+    put_user(&server, "alice", "0");
+    snprintf(answer, sizeof(answer), "*2\r\n$9\r\n127.0.0.1\r\n$5\r\n%05u\r\n", server.port);
+    pid_t pid = chatter(answer, strlen(answer), &port);
+    snprintf(uri, sizeof(uri), "redis+sentinel://localhost:%u/main", port);
+    open_with(&c, uri, 1000);
+    assert_true(store_client_until(&c, "alice", STORE_FOUND, STORE_PATIENCE));
+    store_client_close(&c);
+    snprintf(uri, sizeof(uri), "redis+sentinel://localhost:1,localhost:%u/main", port);
+    open_with(&c, uri, 1000);
+    assert_true(store_client_until(&c, "alice", STORE_FOUND, STORE_PATIENCE));
+    store_client_close(&c);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    redis_server_remove(&server);
+}
+
 // A name that /etc/hosts gives 127.0.0.1, other than localhost and what an IPv6 line repeats.
 static bool loopback_name(char out[128])
 {
@@ -467,6 +543,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(killed_and_back),
+        cmocka_unit_test(known_after_a_reload),
         cmocka_unit_test(an_invalidated_user_is_gone),
         cmocka_unit_test(a_lost_subscription_ages_the_cache),
         cmocka_unit_test(slow_is_a_timeout_and_no_stall),
@@ -477,6 +554,7 @@ int main(void)
         cmocka_unit_test(a_refused_subscription_is_told),
         cmocka_unit_test(no_redis_at_all),
         cmocka_unit_test(a_sentinel_leads_to_the_master),
+        cmocka_unit_test(sentinels_by_name),
         cmocka_unit_test(names_and_sockets),
     };
 
