@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "ctl/ctl.h"
+#include "util/standard.h"
 
 static const struct ctl_command *const commands[] = {
     &ctl_user_add,      &ctl_user_passwd,    &ctl_user_show,        &ctl_user_list,
@@ -303,6 +304,7 @@ int main(int argc, char **argv)
     bool done;
     int rc;
 
+    standard_fill();
     setlocale(LC_CTYPE, "");
     signal(SIGPIPE, SIG_IGN); // a Redis that goes away is an error, not the end
     rc = parse(&c, argc, argv, &done);

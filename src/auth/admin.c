@@ -201,8 +201,7 @@ int admin_secret_list(struct admin_store *s, const char *realm, struct admin_sec
 
 int admin_secret_retire(struct admin_store *s, const char *realm, const char *id)
 {
-    struct admin_secret
-        list[4 * AUTH_KEYS_MAX]; // more than add allows, in case another tool wrote some
+    struct admin_secret list[ADMIN_SECRETS_MAX];
     char shown[64];
     int n = admin_secret_list(s, realm, list, sizeof(list) / sizeof(list[0]));
     int r = n < 0 ? n : -ENOENT;

@@ -40,6 +40,8 @@ struct admin_secret {
 };
 int admin_secret_add(struct admin_store *s, const char *realm, const char *secret);    // -EEXIST, -ENOSPC beyond AUTH_KEYS_MAX
 int admin_secret_retire(struct admin_store *s, const char *realm, const char *id);     // -ENOENT
+// More than add allows, in case another tool wrote some: what a list of them should have room for.
+#define ADMIN_SECRETS_MAX (4 * AUTH_KEYS_MAX)
 int admin_secret_list(struct admin_store *s, const char *realm, struct admin_secret *out, size_t cap); // the number
 
 #endif

@@ -21,6 +21,16 @@ void redis_args_add_text(struct redis_args *a, const char *text)
     redis_args_add(a, text, strlen(text));
 }
 
+// Sets the error to what Redis, or the connection to it, says; -EIO.
+static int fail(struct admin_store *s, const char *why)
+{
+    const redisContext *c = ((struct admin_redis *)s)->c;
+
+    if (c->connection_type == REDIS_CONN_UNIX)
+        return admin_fail(s, -EIO, "redis %s: %s", c->unix_sock.path, why);
+    return admin_fail(s, -EIO, "redis %s:%d: %s", c->tcp.host, c->tcp.port, why);
+}
+
 redisReply *admin_redis_run(struct admin_store *s, const struct redis_args *a)
 {
     struct admin_redis *redis = (struct admin_redis *)s;
@@ -31,10 +41,10 @@ redisReply *admin_redis_run(struct admin_store *s, const struct redis_args *a)
 
     redis->wrong_type = false;
     if (!reply) {
-        admin_fail(s, -EIO, "redis: %s", c->errstr);
+        fail(s, redis_connect_why(c));
     } else if (reply->type == REDIS_REPLY_ERROR) {
         redis->wrong_type = strncmp(reply->str, "WRONGTYPE", 9) == 0;
-        admin_fail(s, -EIO, "redis: %s", text_escape(shown, sizeof(shown), reply->str, reply->len));
+        fail(s, text_escape(shown, sizeof(shown), reply->str, reply->len));
         freeReplyObject(reply);
         reply = NULL;
     }
@@ -75,7 +85,7 @@ static int log_in_step(struct admin_store *s, struct redis_args *a, const char *
     redisReply *reply = admin_redis_run(s, a);
 
     if (!reply) {
-        *why = store_why("%s: %s", a->data[0], s->error);
+        *why = store_why("%s (at %s)", s->error, a->data[0]);
         return -EIO;
     }
     freeReplyObject(reply);

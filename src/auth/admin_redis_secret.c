@@ -94,7 +94,8 @@ int admin_redis_secret_list(struct admin_store *s, const char *realm, struct adm
             continue;
         memcpy(out[n].secret, text->str, text->len);
         out[n].secret[text->len] = 0;
-        out[n].created = (int64_t)strtod(score->str, NULL);
+        double created = strtod(score->str, NULL); // another tool's may be no time
+        out[n].created = created > 0 && created < 1e12 ? (int64_t)created : 0;
         n++;
     }
     freeReplyObject(reply);

@@ -1,9 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "auth/redis_connect.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #define TIMEOUT_S 5
+
+const char *redis_connect_why(const redisContext *c)
+{
+    // hiredis shows the errno of a read that has timed out: "Resource temporarily unavailable".
+    bool late = c->err == REDIS_ERR_IO && (errno == EAGAIN || errno == EWOULDBLOCK);
+    return late ? store_why("no answer within %d s", TIMEOUT_S) : c->errstr;
+}
 
 static redisContext *connect_one(const struct store_uri *u, const char *host, uint16_t port,
                                  const char **why)
@@ -33,6 +41,9 @@ static redisContext *connect_by_sentinel(const struct store_uri *u, const char *
         if (r && r->type == REDIS_REPLY_ARRAY && r->elements == 2 &&
             r->element[0]->type == REDIS_REPLY_STRING && r->element[1]->type == REDIS_REPLY_STRING)
             c = connect_one(u, r->element[0]->str, (uint16_t)atoi(r->element[1]->str), why);
+        else if (!r)
+            *why = store_why("the sentinel %s:%u: %s", u->endpoint[i].host, u->endpoint[i].port,
+                             redis_connect_why(sentinel));
         else
             *why = store_why("the sentinel %s:%u knows no master \"%s\"", u->endpoint[i].host,
                              u->endpoint[i].port, u->master);

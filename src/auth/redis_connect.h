@@ -10,4 +10,7 @@
 // Asks the sentinels, if there are any. Not logged in yet. NULL with *why.
 redisContext *redis_connect(const struct store_uri *u, const char **why);
 
+// What a call on c has just failed of, as a text: errno is looked at.
+const char *redis_connect_why(const redisContext *c);
+
 #endif

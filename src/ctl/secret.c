@@ -64,7 +64,7 @@ static int run_add(struct ctl *c)
 
 static int run_list(struct ctl *c)
 {
-    struct admin_secret all[AUTH_KEYS_MAX];
+    struct admin_secret all[ADMIN_SECRETS_MAX];
     json_t *list = NULL;
     char created[32];
     int rc = ctl_open(c);
@@ -72,7 +72,7 @@ static int run_list(struct ctl *c)
 
     if (rc != CTL_OK)
         return rc;
-    n = admin_secret_list(c->store, c->realm, all, AUTH_KEYS_MAX);
+    n = admin_secret_list(c->store, c->realm, all, ADMIN_SECRETS_MAX);
     if (n < 0)
         return ctl_store_failed(c, n);
     if (c->json)
@@ -81,7 +81,7 @@ static int run_list(struct ctl *c)
         printf("%-16s  %s\n", "ID", "CREATED");
     else
         fprintf(stderr, "there are no secrets in realm %s\n", c->realm);
-    for (int i = 0; i < n && i < AUTH_KEYS_MAX; i++) {
+    for (int i = 0; i < n; i++) {
         const char *when = all[i].created ? ctl_format_time(all[i].created, created) : "-";
         if (list)
             json_array_append_new(list, json_pack("{s:s, s:s}", "id", all[i].id, "created", when));

@@ -10,6 +10,7 @@ import json
 import os
 import pty
 import shutil
+import signal
 import socket
 import sqlite3
 import struct
@@ -277,6 +278,19 @@ def test_secrets_redis():
     life_of_a_secret(Redis().uri)
 
 
+def test_foreign_secrets():
+    """more secrets than may be, and odd times, that another tool wrote into Redis: all are listed, and each can be retired"""
+    redis = Redis()
+    where = ("--realm", REALM, "--store", redis.uri)
+    for n in range(12):
+        redis.cli("zadd", "turnpike:{%s}:secrets" % REALM, ("+inf", "-inf", "1e300", "-5")[n] if n < 4 else str(1700000000 + n), "secret %d" % n)
+    ids = [s["id"] for s in json.loads(run("secret", "list", "--json", *where)[0])]
+    tap.equal(len(set(ids)), 12, "secrets listed")
+    for secret in ids:
+        run("secret", "retire", secret, *where)
+    tap.equal(json.loads(run("secret", "list", "--json", *where)[0]), [], "after all are retired")
+
+
 def test_no_password_is_stored():
     """a Redis record has both keys and no password"""
     redis = Redis()
@@ -445,6 +459,28 @@ def test_unreachable_store():
     tap.check(b"127.0.0.1:%d" % port in err and b"SECRET" not in err, "says %r" % err)
     _, err = run("user", "list", "--realm", REALM, "--store", "sqlite:/nonexistent/folder/users.db", code=UNREACHABLE)
     tap.check(b"/nonexistent/folder" in err, "says %r" % err)
+
+
+def test_hanging_redis():
+    """a Redis that does not answer is told as that, and exits 3"""
+    redis = Redis()
+    os.kill(redis.process.pid, signal.SIGSTOP)
+    tap.cleanup(lambda: os.kill(redis.process.pid, signal.SIGCONT))
+    _, err = run("user", "list", "--realm", REALM, "--store", redis.uri, code=UNREACHABLE)
+    tap.equal(err, b"turnpikectl: redis 127.0.0.1:%d: no answer within 5 s (at PING)\n" % redis.port, "message")
+
+
+def test_closed_output():
+    """without a standard output a command fails, and nothing that was meant for it goes to Redis"""
+    redis = Redis()
+    where = ("--realm", REALM, "--store", redis.uri)
+    run("user", "add", "alice", *where, stdin=PASSWORD)
+    for command in (("show", "alice"), ("list",), ("list", "--json")):
+        done = subprocess.run([CTL, "user", *command, *where], preexec_fn=lambda: os.close(1), stderr=subprocess.PIPE, check=False)
+        tap.equal(done.returncode, FAILED, "exit status of %r: %r" % (command, done.stderr))
+        tap.check(b"the output cannot be written" in done.stderr, "%r says %r" % (command, done.stderr))
+    stats = redis.cli("info", "stats")
+    tap.check(b"unexpected_error_replies:0" in stats, "what Redis heard: %r" % stats)
 
 
 def test_configuration():
