@@ -8,12 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "auth/admin.h"
 #include "net/host.h"
+#include "stun/integrity.h"
 #include "util/codec.h"
 #include "util/rand.h"
 

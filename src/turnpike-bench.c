@@ -1,51 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The load generator: reads its arguments, finds the server, runs the command.
 #include <signal.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "bench/options.h"
-#include "bench/progress.h"
-
-static volatile sig_atomic_t stopped;
-
-bool bench_stopped(void)
-{
-    return stopped;
-}
-
-static void say(const char *fmt, va_list ap)
-{
-    progress_clear();
-    fflush(stdout);
-    fputs("turnpike-bench: ", stderr);
-    vfprintf(stderr, fmt, ap);
-    fputc('\n', stderr);
-}
-
-int bench_usage(const char *fmt, ...)
-{
-    va_list ap;
-    va_start(ap, fmt);
-    say(fmt, ap);
-    va_end(ap);
-    return BENCH_USAGE;
-}
-
-int bench_fail(const char *fmt, ...)
-{
-    va_list ap;
-    va_start(ap, fmt);
-    say(fmt, ap);
-    va_end(ap);
-    return BENCH_FAILED;
-}
 
 static void on_signal(int number)
 {
     (void)number;
-    stopped = 1;
+    bench_stop();
 }
 
 static void set_signals(void)

@@ -4,9 +4,7 @@
 
 #include <getopt.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "probe/options.h"
@@ -30,18 +28,6 @@ static const struct command {
      2, probe_punch},
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
-
-int probe_usage(const char *fmt, ...)
-{
-    va_list ap;
-    fflush(stdout);
-    fputs("turnpike-probe: ", stderr);
-    va_start(ap, fmt);
-    vfprintf(stderr, fmt, ap);
-    va_end(ap);
-    fputc('\n', stderr);
-    return PROBE_USAGE;
-}
 
 static void print_options(unsigned bits)
 {

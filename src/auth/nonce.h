@@ -9,7 +9,6 @@
 #ifndef TP_AUTH_NONCE_H
 #define TP_AUTH_NONCE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 

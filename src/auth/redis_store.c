@@ -130,7 +130,7 @@ static void close_store(struct store *store)
 }
 
 static const struct store_ops redis_ops = {
-    .scheme = "redis", .close = close_store, .lookup = lookup, .cancel = cancel};
+    .close = close_store, .lookup = lookup, .cancel = cancel};
 
 static const struct redis_conn_events conn_events = {.up = on_up, .down = on_down};
 static const struct redis_conn_events subscriber_events = {

@@ -8,7 +8,6 @@
 #include <time.h>
 
 #include "auth/sqlite_db.h"
-#include "util/codec.h"
 #include "util/log.h"
 
 struct sqlite_store {
@@ -122,7 +121,7 @@ static void close_store(struct store *store)
 }
 
 static const struct store_ops sqlite_ops = {
-    .scheme = "sqlite", .close = close_store, .lookup = lookup, .cancel = cancel};
+    .close = close_store, .lookup = lookup, .cancel = cancel};
 
 int sqlite_store_open(struct backend **out, const struct store_uri *uri, const char **why)
 {

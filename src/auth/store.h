@@ -10,8 +10,6 @@
 #include "auth/token.h"
 #include "stun/integrity.h"
 
-struct event_base;
-
 #define AUTH_USER_MAX 508 // bytes of a USERNAME, RFC 8489 14.3
 #define AUTH_KEYS_MAX 8   // keys of one record: shared secrets can rotate, so several may be valid
 
@@ -62,7 +60,6 @@ struct store_lookup;
 struct store; // a backend's own state begins with its ops
 
 struct store_ops {
-    const char *scheme; // "sqlite", "redis", ...
     void (*close)(struct store *s);
     // Calls done exactly once, before it returns (then NULL is returned) or later in the same thread (then a handle for
     // cancel is returned). The query is copied if it has to be kept.

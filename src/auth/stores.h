@@ -37,6 +37,7 @@ struct stores_config {
     unsigned max_pending;    // look-ups that wait at once
 };
 
+struct event_base;
 struct stores;
 
 // Opens all of them; the strings of cfg are borrowed until stores_close. A Redis that is not reachable is logged and retried, an SQLite file

@@ -9,7 +9,6 @@
 #ifndef TP_AUTH_TOKEN_H
 #define TP_AUTH_TOKEN_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 

@@ -94,7 +94,9 @@ int bench_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 // The same; returns BENCH_FAILED.
 int bench_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-// True once the user has asked to end (SIGINT, SIGTERM): what runs is cut short and cleaned up.
+// The user has asked to end (SIGINT, SIGTERM): what runs is cut short and cleaned up. bench_stop may be
+// called by a signal handler.
+void bench_stop(void);
 bool bench_stopped(void);
 
 static inline int64_t bench_now(clockid_t clock)

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "bench/histogram.h"
 
-#include <stdbool.h>
-
 #define BAR_STEPS ((1u << HISTOGRAM_BITS) / 4) // steps of a bar
 
 void histogram_merge(struct histogram *h, const struct histogram *other)

@@ -6,6 +6,7 @@
 
 #include "bench/progress.h"
 #include "bench/relay.h"
+#include "bench/report.h"
 
 #define ENDS 1000           // set-ups at the beginning and at the end whose CPU is compared
 #define SETTLE_NS 500000000 // before memory is read

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The main thread while traffic runs: refreshes what would expire, lets clients come and go, takes
 // the server's figures at both ends of the measurement, and says how it goes.
-#include <string.h>
 
 #include "bench/progress.h"
 #include "bench/traffic.h"

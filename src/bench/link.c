@@ -252,7 +252,6 @@ unsigned link_send(struct link *l, const uint8_t *data, size_t len, unsigned n, 
 int link_reader_init(struct link_reader *r, bool gro)
 {
     memset(r, 0, sizeof(*r));
-    r->gro = gro;
     r->read_len = gro ? 65536 : 2048;
     r->buf = malloc(LINK_READS * r->read_len);
     if (!r->buf)

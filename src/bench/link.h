@@ -24,7 +24,6 @@ struct link {
 
 // What a reading thread needs, once for all that it reads.
 struct link_reader {
-    bool gro;
     size_t read_len;
     uint8_t *buf;
     struct mmsghdr msgs[LINK_READS];

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench/frame.h"
 #include "bench/options_table.h"
 #include "probe/password.h"
 #include "util/codec.h"

@@ -3,7 +3,6 @@
 #ifndef TP_BENCH_PACE_H
 #define TP_BENCH_PACE_H
 
-#include <stddef.h>
 #include <stdint.h>
 
 // Flows that send bursts of `burst` packets of `payload` bytes in turn, one every gap_ns.

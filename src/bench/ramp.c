@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // ramp: the highest rate without loss. Doubles until packets are lost, then halves the gap.
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "bench/plot.h"
 #include "bench/progress.h"
 #include "bench/ramp.h"
 #include "bench/relay.h"
+#include "bench/report.h"
 
 struct ramp {
     const struct bench_options *options;

@@ -4,6 +4,7 @@
 
 #include "bench/plot.h"
 #include "bench/relay.h"
+#include "bench/report.h"
 
 int64_t relay_memory(const struct bench_options *o)
 {

@@ -3,7 +3,7 @@
 #ifndef TP_BENCH_RELAY_H
 #define TP_BENCH_RELAY_H
 
-#include "bench/report.h"
+#include "bench/set.h"
 
 // The user memory of the server in bytes; -1: not known.
 int64_t relay_memory(const struct bench_options *o);

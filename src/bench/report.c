@@ -75,7 +75,8 @@ struct report_cost report_cost(const struct proc_cpu *cpu, uint64_t n)
     return c;
 }
 
-json_t *report_process(pid_t pid, const struct proc_cpu *cpu, uint64_t n)
+// {pid, user_us_per_packet ...}: what the server has used for n packets.
+static json_t *process_json(pid_t pid, const struct proc_cpu *cpu, uint64_t n)
 {
     struct report_cost c = report_cost(cpu, n);
     json_t *object = json_object();
@@ -140,7 +141,7 @@ void report_traffic(json_t *root, const struct bench_options *o, double rate,
     if (r->latency.count)
         report_set(root, "latency_us", report_latency(&r->latency));
     if (o->pid) {
-        json_t *process = report_process(o->pid, &r->cpu, r->delivered);
+        json_t *process = process_json(o->pid, &r->cpu, r->delivered);
         if (r->rss_anon >= 0)
             report_set(process, "rss_anon_kib", whole((uint64_t)r->rss_anon / 1024));
         if (rss_before >= 0)

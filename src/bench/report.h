@@ -20,9 +20,6 @@ json_t *report_latency(const struct histogram *h);
 void report_traffic(json_t *root, const struct bench_options *o, double rate,
                     const struct traffic_result *r, int64_t rss_before);
 
-// {pid, <name>, user_us_per_packet ...}: what the server has used for n packets or operations.
-json_t *report_process(pid_t pid, const struct proc_cpu *cpu, uint64_t n);
-
 // Writes the object where --json asks for it and frees it. 0 or BENCH_FAILED.
 int report_print(const struct bench_options *o, json_t *root);
 

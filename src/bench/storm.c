@@ -2,14 +2,12 @@
 #include "bench/storm.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 
 #include "bench/progress.h"
-#include "bench/report.h"
 #include "bench/storm_report.h"
 #include "util/rand.h"
 

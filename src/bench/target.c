@@ -2,7 +2,6 @@
 // Where the load goes, and whether it may: a load generator that can be pointed at anybody is a
 // weapon, so that it takes a flag to leave this host.
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>

@@ -172,6 +172,7 @@ struct conf {
         uint32_t text_bytes;       // of a message
         uint32_t binary_bytes;     // of a binary message
         uint32_t rate, burst;      // messages of one connection, per second and at once
+        uint32_t rate_bytes;       // per second, of these, for all who get them. 0: no limit
         uint32_t register_timeout; // s
         uint32_t grace;            // s that a lost connection can be resumed
         uint32_t ping_interval;    // s

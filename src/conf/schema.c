@@ -4,7 +4,6 @@
 
 #include "conf/option.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -350,8 +349,10 @@ const struct conf_option conf_options[] = {
      CONF_STRING, LIST(signal.jwt_secrets, signal.jwt_secret_count, 8), .min = 16, .max = 256,
      .secret = true, .value = "[ ]"},
     {"signal.ttl",
-     "Seconds that the credentials in iceServers are good for. They are made from the first of "
-     "auth.secrets, and if there is none from a random one, which lasts until the server ends.",
+     "Seconds that the credentials in iceServers are good for, but not beyond the token of who "
+     "asks "
+     "for them. They are made from the first of auth.secrets, and if there is none from a random "
+     "one, which lasts until the server ends.",
      CONF_UINT, AT(signal.ttl), .min = 60, .max = 7 * 86400, .value = "86400"},
     {"signal.capacity", "Members of a room.", CONF_UINT, AT(signal.capacity), .min = 1, .max = 1000,
      .value = "2"},
@@ -367,6 +368,11 @@ const struct conf_option conf_options[] = {
      .max = 1000000, .value = "50"},
     {"signal.burst", "Messages that a connection may send at once.", CONF_UINT, AT(signal.burst),
      .min = 1, .max = 1000000, .value = "200"},
+    {"signal.rate_bytes",
+     "Bytes per second that what one connection says to others may come to, counted for each who "
+     "gets it, and as many at once. 0: any number. Messages to everybody have a limit of their "
+     "own.",
+     CONF_UINT, AT(signal.rate_bytes), .max = 1 << 30, .value = "1048576"},
     {"signal.register_timeout", "Seconds until a connection that does not register is closed.",
      CONF_UINT, AT(signal.register_timeout), .min = 1, .max = 3600, .value = "5"},
     {"signal.grace", "Seconds that a lost connection can be resumed before the others are told.",

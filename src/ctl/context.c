@@ -10,6 +10,7 @@
 #include "auth/stores.h"
 #include "conf/option.h"
 #include "ctl/ctl.h"
+#include "stun/integrity.h"
 #include "util/opaque.h"
 
 #define DEFAULT_FILE TP_SYSCONFDIR "/turnpike.conf"

@@ -25,21 +25,26 @@ static const struct web_file *find(const char *path)
                    compare);
 }
 
-// Whether one entry of Accept-Encoding takes gzip: its weight is not 0 (RFC 9110 section 12.4.2).
+// Whether Accept-Encoding takes gzip: its weight is not 0 (RFC 9110 section 12.4.2), or if it is
+// not named, that of all others.
 static bool takes_gzip(const char *value)
 {
+    bool others = false;
     while (value && *value) {
         value += strspn(value, " \t,");
         size_t n = strcspn(value, ","), name = strcspn(value, ",; \t");
-        if ((name == 4 && strncasecmp(value, "gzip", 4) == 0) || (name == 1 && *value == '*')) {
+        bool gzip = name == 4 && strncasecmp(value, "gzip", 4) == 0;
+        if (gzip || (name == 1 && *value == '*')) {
             const char *q = memchr(value, ';', n);
             size_t rest = q ? n - (size_t)(q - value) : 0;
             const char *weight = rest ? memchr(q, '=', rest) : NULL;
-            return !weight || strtod(weight + 1, NULL) > 0;
+            others = !weight || strtod(weight + 1, NULL) > 0;
+            if (gzip)
+                return others;
         }
         value += n;
     }
-    return false;
+    return others;
 }
 
 // If-None-Match compares weakly: W/ in front means nothing (RFC 9110 section 13.1.2).

@@ -30,6 +30,7 @@ static void fill_settings(struct signal_settings *s, const struct conf *c)
     s->backlog_max = c->signal.backlog;
     s->rate = c->signal.rate;
     s->burst = c->signal.burst;
+    s->bytes = c->signal.rate_bytes;
     s->rooms_max = c->signal.rooms;
     s->capacity = c->signal.capacity;
     s->name_max = c->signal.name_bytes;

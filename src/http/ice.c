@@ -15,17 +15,21 @@
 
 #define USER_MAX 255
 
-static void append(const char *url, void *urls)
+// Without memory for one of them there are none.
+static void append(const char *url, void *arg)
 {
-    json_array_append_new(urls, json_string(url));
+    json_t **urls = arg;
+    if (!*urls || json_array_append_new(*urls, json_string(url)) == 0)
+        return;
+    json_decref(*urls);
+    *urls = NULL;
 }
 
 static json_t *make_urls(const struct http *h, enum conf_ice_kind kind)
 {
     const struct conf *c = http_conf(h);
     json_t *urls = json_array();
-    if (urls)
-        conf_ice_urls(c, kind, c->signal.host, c->realm, append, urls);
+    conf_ice_urls(c, kind, c->signal.host, c->realm, append, &urls);
     return urls;
 }
 
@@ -39,19 +43,23 @@ static const char *name_or_random(const char *user, char buf[17])
     return hex_encode(buf, random, sizeof random);
 }
 
-static int make_credential(const struct http *h, const char *user,
-                           struct shared_secret_credential *out)
+// One for signal.ttl, not beyond until (Unix seconds); ttl: the seconds that are left of it.
+static int make_credential(const struct http *h, const char *user, int64_t until,
+                           struct shared_secret_credential *out, uint32_t *ttl)
 {
     char random[17];
-    int64_t expires = time(NULL) + (int64_t)http_conf(h)->signal.ttl;
+    int64_t now = time(NULL), expires = now + (int64_t)http_conf(h)->signal.ttl;
+    if (expires > until)
+        expires = until;
+    *ttl = expires > now ? (uint32_t)(expires - now) : 0;
     return shared_secret_make(out, h->snapshot->ice_secret, expires, name_or_random(user, random));
 }
 
 // The array of iceServers, or NULL when out of memory.
-static json_t *make_servers(const struct http *h, const char *user)
+static json_t *make_servers(const struct http *h, const char *user, int64_t until, uint32_t *ttl)
 {
     struct shared_secret_credential made;
-    if (make_credential(h, user, &made))
+    if (make_credential(h, user, until, &made, ttl))
         return NULL;
     json_t *stun = make_urls(h, CONF_ICE_STUN), *turn = make_urls(h, CONF_ICE_TURN);
     json_t *servers = json_array();
@@ -70,7 +78,8 @@ static json_t *make_servers(const struct http *h, const char *user)
     return NULL;
 }
 
-int ice_servers(void *http, const char *user, size_t user_len, char *out, size_t cap, uint32_t *ttl)
+int ice_servers(void *http, const char *user, size_t user_len, int64_t until, char *out, size_t cap,
+                uint32_t *ttl)
 {
     const struct http *h = http;
     char name[USER_MAX + 1];
@@ -78,42 +87,46 @@ int ice_servers(void *http, const char *user, size_t user_len, char *out, size_t
         return -EINVAL;
     memcpy(name, user, user_len);
     name[user_len] = '\0';
-    json_t *servers = make_servers(h, name);
+    json_t *servers = make_servers(h, name, until, ttl);
     if (!servers)
         return -ENOMEM;
     size_t len = json_dumpb(servers, out, cap, JSON_COMPACT);
     json_decref(servers);
-    *ttl = http_conf(h)->signal.ttl;
     return len == 0 || len > cap ? -ENOMEM : (int)len;
 }
 
-static json_t *make_matrix(const struct http *h, const char *user)
+static json_t *make_answer(const struct http *h, const char *user, int64_t until)
+{
+    uint32_t ttl;
+    json_t *servers = make_servers(h, user, until, &ttl);
+    return servers ? json_pack("{s:o, s:I}", "iceServers", servers, "ttl", (json_int_t)ttl) : NULL;
+}
+
+static json_t *make_matrix(const struct http *h, const char *user, int64_t until)
 {
     struct shared_secret_credential made;
-    if (make_credential(h, user, &made))
+    uint32_t ttl;
+    if (make_credential(h, user, until, &made, &ttl))
         return NULL;
     return json_pack("{s:s, s:s, s:o, s:I}", "username", made.name, "password", made.password,
-                     "uris", make_urls(h, CONF_ICE_TURN), "ttl",
-                     (json_int_t)http_conf(h)->signal.ttl);
+                     "uris", make_urls(h, CONF_ICE_TURN), "ttl", (json_int_t)ttl);
 }
 
 void ice_answer(struct exchange *x, bool matrix)
 {
     char token[TOKEN_TEXT_MAX], user[USER_MAX + 1];
     const char *given = answer_token(x, token, sizeof token);
-    int err =
-        signal_hub_check_token(x->http->hub, given, given ? strlen(given) : 0, user, sizeof user);
+    int64_t until;
+    int err = signal_hub_check_token(x->http->hub, given, given ? strlen(given) : 0, user,
+                                     sizeof user, &until);
     if (err == -EACCES) {
         answer_add(x, "WWW-Authenticate", "Bearer");
         answer_error(x, 401, "a valid token is needed");
         return;
     }
     json_t *answer = NULL;
-    if (!err && matrix)
-        answer = make_matrix(x->http, user);
-    else if (!err)
-        answer = json_pack("{s:o, s:I}", "iceServers", make_servers(x->http, user), "ttl",
-                           (json_int_t)http_conf(x->http)->signal.ttl);
+    if (!err)
+        answer = matrix ? make_matrix(x->http, user, until) : make_answer(x->http, user, until);
     char *text = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
     json_decref(answer);
     if (!text) {

@@ -50,6 +50,7 @@ struct client {
     int fd;           // -1: there is none (any more)
     uint32_t *source; // where it is counted; NULL: it is not
     int64_t since_ms; // of the state
+    unsigned pieces;  // that evhttp has taken of what came since then
     enum client_state state;
     bool loopback; // it came to a loopback address of this host
     bool flooding; // sends more than anybody has a reason to
@@ -164,8 +165,6 @@ bool link_open(struct link *l, struct http *h, const struct link_kind *kind,
 void link_lost(struct link *l);
 // Tells the hub that there is nothing more to come; the client has link_linger to hear why.
 void link_end(struct link *l);
-// Bytes that wait to be sent.
-size_t link_backlog(struct link *l);
 // Closes it with 1013 if that is too much.
 void link_check_backlog(struct link *l);
 void links_sweep(struct http *h, int64_t now_ms);
@@ -225,7 +224,7 @@ void files_answer(struct exchange *x);
 // --- ice.c ---
 void ice_answer(struct exchange *x, bool matrix);
 // As signal_ops.ice_servers.
-int ice_servers(void *http, const char *user, size_t user_len, char *out, size_t cap,
+int ice_servers(void *http, const char *user, size_t user_len, int64_t until, char *out, size_t cap,
                 uint32_t *ttl);
 
 // --- websocket.c ---

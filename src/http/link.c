@@ -3,7 +3,6 @@
 // calls while it is in the middle of something, so nothing is freed from there.
 #include "http/internal.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 #include "util/rand.h"
@@ -68,14 +67,15 @@ void link_end(struct link *l)
         l->end_ms = http_clock_ms() + LINGER_MS;
 }
 
-size_t link_backlog(struct link *l)
+// Bytes that wait to be sent.
+static size_t backlog(const struct link *l)
 {
     return l->client ? l->kind->backlog(l) : 0;
 }
 
 void link_check_backlog(struct link *l)
 {
-    if (!l->client || l->end_ms || link_backlog(l) <= http_conf(l->http)->signal.backlog)
+    if (!l->client || l->end_ms || backlog(l) <= http_conf(l->http)->signal.backlog)
         return;
     l->kind->close(l, SIGNAL_CLOSE_TRY_LATER, "does not read");
     link_end(l);
@@ -130,7 +130,7 @@ static void op_close(void *link, unsigned code, const char *reason)
 
 static size_t op_backlog(void *link)
 {
-    return link_backlog(link);
+    return backlog(link);
 }
 
 static void op_random(void *arg, void *buf, size_t len)

@@ -63,10 +63,13 @@ static const struct link_kind kind = {ws_send_text, ws_ping, ws_close,
 
 // --- reading ---
 
-// The client does not keep to the protocol.
+// The client does not keep to the protocol. For what the hub would have closed it for, had it come
+// that far, its session is over, too.
 static void fail(struct websocket *ws, unsigned code)
 {
     ws->deaf = true;
+    if (code == WS_CODE_INVALID || code == WS_CODE_TOO_BIG)
+        ws->link.code = SIGNAL_CLOSE_KICK;
     websocket_queue_close(ws, code, "");
 }
 

@@ -4,7 +4,6 @@
 #define TP_NET_HOST_H
 
 #include <stdbool.h>
-#include <stddef.h>
 
 #include "util/addr.h"
 

@@ -79,7 +79,6 @@ int conn_open(struct conn **out, const struct target *target, const struct addr 
     if (!c)
         return -ENOMEM;
     c->transport = target->transport;
-    c->remote = target->addr;
     c->fd = open_socket(target->addr.family, stream, source);
     if (c->fd < 0)
         rc = c->fd;

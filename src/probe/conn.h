@@ -17,7 +17,7 @@
 struct conn {
     enum transport transport;
     int fd;
-    struct addr local, remote;
+    struct addr local;
     struct tls *tls; // after conn_secure
     bool channels;   // ChannelData may come; until then it is a protocol error
     size_t in_len;   // bytes of the stream that have not been taken yet

@@ -12,7 +12,6 @@
 #include "util/rand.h"
 
 #define RUN_LEN 8
-#define HEADER_LEN (RUN_LEN + 4) // the run, then the packet's number
 #define STRAGGLERS 1000000       // us to wait for the last packets
 
 struct echo {

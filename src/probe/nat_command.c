@@ -11,10 +11,8 @@
 
 #include "probe/advice.h"
 #include "probe/binding.h"
-#include "probe/clock.h"
 #include "probe/nat_lifetime.h"
 #include "probe/nat_verdict.h"
-#include "util/rand.h"
 
 // An answer that does not come is a finding, so it is not waited for longer than three requests
 // take.

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,19 @@ const struct opt probe_options[PROBE_OPTIONS] = {
     {OPT_TIMEOUT, "timeout", "SECONDS", CMD_ALL, "how long to wait for each answer [5]"},
     {OPT_JSON, "json", NULL, CMD_ALL, "print JSON"},
 };
+
+int probe_usage(const char *fmt, ...)
+{
+    va_list ap;
+    fflush(stdout);
+    fputs("turnpike-probe: ", stderr);
+    va_start(ap, fmt);
+    vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    fputc('\n', stderr);
+    return PROBE_USAGE;
+}
+
 static int parse_timeout(int64_t *out, const char *text)
 {
     char *end;

@@ -48,4 +48,7 @@ extern const struct opt probe_options[PROBE_OPTIONS];
 int probe_take_option(struct probe *p, const struct opt *o, const char *value,
                       const char **password_file);
 
+// "turnpike-probe: " and the text to standard error. Returns PROBE_USAGE.
+int probe_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
 #endif

@@ -52,9 +52,6 @@ int probe_turn(struct probe *p);
 int probe_nat(struct probe *p);
 int probe_punch(struct probe *p);
 
-// "turnpike-probe: " and the text to standard error. Returns PROBE_USAGE.
-int probe_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-
 // Step "resolve". 0, or a negative errno that has been reported.
 int session_resolve(struct probe *p, const struct probe_uri *uri, struct resolution *out);
 

@@ -6,8 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "probe/advice.h"
-
 // Allocates at the server that answers, in one family with the socket of the direct path, so that
 // the two mappings can be compared.
 static int enter(struct probe *p, struct session *s, bool last)

@@ -11,7 +11,6 @@
 
 #include "probe/advice.h"
 #include "probe/binding.h"
-#include "probe/clock.h"
 #include "util/rand.h"
 
 #define TOKEN_LEN 16

@@ -5,10 +5,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "probe/advice.h"
-#include "probe/clock.h"
 #include "probe/stats.h"
 #include "util/codec.h"
 

@@ -2,7 +2,6 @@
 #include "probe/uri.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 

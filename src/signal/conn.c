@@ -119,6 +119,7 @@ static void lose(struct signal_conn *conn, const char *reason, bool over)
     if (!s)
         return;
     s->rate = conn->rate;
+    s->bytes = conn->bytes;
     session_detach(s, reason);
     if (over)
         session_doom(s, reason);
@@ -145,11 +146,11 @@ void conn_end(struct signal_conn *conn, enum signal_close code, const char *why)
 void signal_conn_closed(struct signal_conn *conn, unsigned code, int64_t now_ms)
 {
     struct signal_hub *hub = conn->hub;
-    bool over = code == SIGNAL_CLOSE_NORMAL;
+    bool kick = code == SIGNAL_CLOSE_KICK, leave = code == SIGNAL_CLOSE_NORMAL;
 
     hub->now_ms = now_ms;
     conn->dead = true;
-    lose(conn, over ? "leave" : "disconnect", over);
+    lose(conn, kick ? "kick" : leave ? "leave" : "disconnect", kick || leave);
     conn_free(conn);
     hub_settle(hub);
 }
@@ -247,6 +248,26 @@ bool conn_take(struct signal_conn *conn, uint32_t cost, const struct request *re
     // What was under way when the first answer left is forgiven, as much as a second is worth.
     if (++conn->strikes > s->rate)
         conn_end(conn, SIGNAL_CLOSE_TOO_FAST, "too many messages");
+    return false;
+}
+
+bool conn_take_bytes(struct signal_conn *conn, size_t len, uint32_t receivers,
+                     const struct request *req)
+{
+    struct signal_hub *hub = conn->hub;
+    uint32_t rate = hub->settings.bytes;
+    uint64_t cost = (uint64_t)len * receivers;
+
+    if (!rate)
+        return true;
+    if (receivers == 1 && cost > rate)
+        cost = rate;
+    if (cost > rate)
+        conn_error(conn, req, "quota_exceeded", "too long for so many");
+    else if (!rate_take(&conn->bytes, rate, rate, (uint32_t)cost, hub->now_ms))
+        conn_too_fast(conn, req, (int64_t)(cost * 1000 / rate + 1));
+    else
+        return true;
     return false;
 }
 

@@ -18,6 +18,7 @@ void signal_settings_default(struct signal_settings *s)
         .held_max = 256 << 10,
         .rate = 50,
         .burst = 200,
+        .bytes = 1 << 20,
         .rooms_max = 8,
         .capacity = 2,
         .name_max = 64,
@@ -185,11 +186,12 @@ struct signal_stats signal_hub_stats(const struct signal_hub *hub)
 }
 
 int signal_hub_check_token(const struct signal_hub *hub, const char *token, size_t len, char *user,
-                           size_t cap)
+                           size_t cap, int64_t *until)
 {
     struct jwt_claims claims;
 
     *user = 0;
+    *until = INT64_MAX;
     if (hub->settings.secret_count == 0)
         return 0;
     if (!token || cap <= SIGNAL_NAME_MAX)
@@ -199,6 +201,7 @@ int signal_hub_check_token(const struct signal_hub *hub, const char *token, size
     if (rc == 0) {
         memcpy(user, claims.user, claims.user_len);
         user[claims.user_len] = 0;
+        *until = claims.exp_ms / 1000;
     }
     return rc;
 }

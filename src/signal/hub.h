@@ -9,7 +9,6 @@
 #ifndef TP_SIGNAL_HUB_H
 #define TP_SIGNAL_HUB_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,6 +16,7 @@
 
 // Close codes (RFC 6455 7.4; 4000 and up are ours).
 enum signal_close {
+    SIGNAL_CLOSE_KICK = 0,            // never sent: the link has closed it for what it has sent
     SIGNAL_CLOSE_NORMAL = 1000,       // from the client: the session ends at once
     SIGNAL_CLOSE_AWAY = 1001,         // the server stops
     SIGNAL_CLOSE_LOST = 1006,         // never sent: no Close frame came
@@ -40,13 +40,16 @@ struct signal_settings {
     uint32_t backlog_max; // 1048576: bytes queued to a connection; beyond it is closed with 1013
     uint32_t held_max;    // 262144: bytes kept for a session whose connection is lost
     uint32_t rate, burst; // 50, 200: messages a second
-    uint32_t rooms_max;   // 8: rooms that one session may be in
-    uint32_t capacity;    // 2: members of a room
-    uint32_t name_max;    // 64: bytes of a user or room name, at most SIGNAL_NAME_MAX
-    uint32_t register_ms; // 5000: from the connection to a good `register` or `resume`
-    uint32_t grace_ms;    // 10000: that a session lives on without a connection; 0: not at all
-    uint32_t ping_ms;     // 15000: between pings; two that go unanswered end a connection
-    uint32_t address_max; // 32: connections of an IPv4 address or an IPv6 /64; 0: any number
+    uint32_t bytes; // 1048576: bytes a second that what one client says may come to, counted for
+                    // each who gets it, and as many at once; 0: any number. What goes to one fits,
+                    // however long. Messages to everybody count in all_max only
+    uint32_t rooms_max;       // 8: rooms that one session may be in
+    uint32_t capacity;        // 2: members of a room
+    uint32_t name_max;        // 64: bytes of a user or room name, at most SIGNAL_NAME_MAX
+    uint32_t register_ms;     // 5000: from the connection to a good `register` or `resume`
+    uint32_t grace_ms;        // 10000: that a session lives on without a connection; 0: not at all
+    uint32_t ping_ms;         // 15000: between pings; two that go unanswered end a connection
+    uint32_t address_max;     // 32: connections of an IPv4 address or an IPv6 /64; 0: any number
     uint32_t connections_max; // 0: any number; of the whole hub
     uint32_t presence_max; // 200: with more users than that, only those that have asked for `users`
                            // hear of others coming and going; with more than 1000, nobody
@@ -73,10 +76,11 @@ struct signal_ops {
     // Bytes that wait for a link to take them. NULL: not known, no limit.
     size_t (*backlog)(void *link);
     // iceServers for this user: writes a JSON array (no terminating zero) of at most cap bytes, and
-    // for how many seconds it is good. The length, or a negative errno: there are none now. user is
-    // as the client is registered, any UTF-8 without control characters.
-    int (*ice_servers)(void *arg, const char *user, size_t user_len, char *out, size_t cap,
-                       uint32_t *ttl);
+    // for how many seconds it is good, which is not beyond `until` (Unix seconds, INT64_MAX: as
+    // long as you like). The length, or a negative errno: there are none now. user is as the
+    // client is registered, any UTF-8 without control characters.
+    int (*ice_servers)(void *arg, const char *user, size_t user_len, int64_t until, char *out,
+                       size_t cap, uint32_t *ttl);
     // Bytes that cannot be guessed.
     void (*random)(void *arg, void *buf, size_t len);
     // The wall clock, ms since 1970; may jump.
@@ -123,8 +127,8 @@ void signal_conn_binary(struct signal_conn *conn, const void *data, size_t len, 
 void signal_conn_pong(struct signal_conn *conn, int64_t now_ms);
 
 // The connection is no more, and conn is freed. code is that of the Close frame that the client
-// sent, 1005 for one without a code, SIGNAL_CLOSE_LOST without one. After SIGNAL_CLOSE_NORMAL the
-// session is over at once, else it can be resumed within the grace time.
+// sent, 1005 for one without a code, SIGNAL_CLOSE_LOST without one. After SIGNAL_CLOSE_NORMAL and
+// SIGNAL_CLOSE_KICK the session is over at once, else it can be resumed within the grace time.
 void signal_conn_closed(struct signal_conn *conn, unsigned code, int64_t now_ms);
 
 // Does what is due: pings, graces, credentials, tokens. Returns when to come again, in the time of
@@ -143,9 +147,9 @@ struct signal_stats signal_hub_stats(const struct signal_hub *hub);
 
 // Whether a token is good now, for what is not a `register` (GET /ice): signed with one of the
 // secrets, within nbf and exp. 0, with its `sub` (OpaqueString) in user (cap at least
-// SIGNAL_NAME_MAX + 1); -EACCES: it is not; -ENOMEM. Without secrets 0 and an empty user, whatever
-// the token, which may be NULL.
+// SIGNAL_NAME_MAX + 1) and its `exp` in until (Unix seconds); -EACCES: it is not; -ENOMEM. Without
+// secrets 0, an empty user and INT64_MAX, whatever the token, which may be NULL.
 int signal_hub_check_token(const struct signal_hub *hub, const char *token, size_t len, char *user,
-                           size_t cap);
+                           size_t cap, int64_t *until);
 
 #endif

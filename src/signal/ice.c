@@ -1,23 +1,37 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Credentials for this server's STUN and TURN, made for each session and renewed before they end.
+// Who came with a token has none that outlive it.
 #include <assert.h>
 
 #include "signal/internal.h"
 
 #define AGAIN_MS 10000 // when there were none
+#define LAST_S 10      // left of a token: what is made now does until its end
+
+// At 80 %. The nearer the end of a token, the sooner that would be, for ever less: whoever brings
+// another token gets others at once.
+static int64_t next_at(const struct session *s, int n, uint32_t ttl)
+{
+    int64_t now = s->hub->now_ms;
+
+    if (n < 0)
+        return now + AGAIN_MS;
+    if (ttl == 0 || (s->exp_ms && ttl < LAST_S))
+        return TIMER_NEVER;
+    return now + ttl * INT64_C(800);
+}
 
 static int make(struct session *s, uint32_t *ttl)
 {
     struct signal_hub *hub = s->hub;
-    int n = hub->ops->ice_servers(hub->arg, s->name, s->name_len, hub->ice, ICE_MAX, ttl);
+    int64_t until = s->exp_ms ? s->exp_ms / 1000 : INT64_MAX;
+    int n = hub->ops->ice_servers(hub->arg, s->name, s->name_len, until, hub->ice, ICE_MAX, ttl);
 
     assert(n <= ICE_MAX);
     if (n < 0)
         *ttl = 0;
     s->wants_ice = true;
-    s->ice_at = n < 0  ? hub->now_ms + AGAIN_MS
-                : *ttl ? hub->now_ms + *ttl * INT64_C(800)
-                       : TIMER_NEVER;
+    s->ice_at = next_at(s, n, *ttl);
     session_set_timer(s);
     return n;
 }

@@ -90,10 +90,10 @@ struct session {
     size_t held_bytes;
     int64_t grace_at;       // TIMER_NEVER while there is a connection
     int64_t ice_at, exp_at; // next credentials, next look at the token; TIMER_NEVER: not
-    int64_t exp_ms;         // of the token, wall clock
+    int64_t exp_ms;         // of the token, wall clock; 0: there is none
     int64_t uid;
-    struct rate rate; // of the connection that is lost
-    char *only_room;  // the one that the token is for, NULL: any
+    struct rate rate, bytes; // of the connection that is lost
+    char *only_room;         // the one that the token is for, NULL: any
     size_t only_room_len;
     const char *reason; // of its end, as told in `bye`
     bool doomed;
@@ -112,7 +112,7 @@ struct signal_conn {
     struct signal_conn *next_dead;
     struct timer timer;
     int64_t register_at, ping_at;
-    struct rate rate;
+    struct rate rate, bytes;
     int64_t strike_ms; // of the last message that was too fast
     uint32_t strikes;
     uint32_t mistakes;
@@ -162,6 +162,11 @@ void conn_end(struct signal_conn *conn, enum signal_close code, const char *why)
 void conn_set_timer(struct signal_conn *conn);
 // Takes cost messages from what the connection may send; else answers rate_limited.
 bool conn_take(struct signal_conn *conn, uint32_t cost, const struct request *req);
+// Takes len bytes for each receiver from what the connection may have sent, for one of them never
+// more than there can be; else answers rate_limited, or quota_exceeded for what would never pass,
+// in place of what the hub's frame holds.
+bool conn_take_bytes(struct signal_conn *conn, size_t len, uint32_t receivers,
+                     const struct request *req);
 // `error` rate_limited.
 void conn_too_fast(struct signal_conn *conn, const struct request *req, int64_t retry_ms);
 // `error`; req, for its id, may be NULL. A mistake counts: the last one ends the connection.

@@ -2,6 +2,7 @@
 #include "signal/jtext.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <string.h>
 
 // Where the scan is; each function returns where what it has read ends, or NULL.

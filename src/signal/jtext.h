@@ -7,7 +7,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 #define JTEXT_DEPTH_MAX 64 // levels of arrays and objects in a member of the object at the top
 

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Messages from one client to others, and their acknowledgements. What is relayed goes on as the
 // bytes that came; who it is from is never up to the sender.
-#include <errno.h>
-#include <string.h>
 
 #include "signal/internal.h"
-#include "util/opaque.h"
 
 static void put_sender(struct frame *f, const struct session *s)
 {
@@ -137,6 +134,8 @@ static bool send_to_peer(struct signal_conn *conn, const struct request *req,
         conn_no_memory(conn, req);
         return false;
     }
+    if (!conn_take_bytes(conn, f->len, 1, req))
+        return false;
     session_deliver(peer, f);
     return true;
 }
@@ -183,7 +182,8 @@ static bool relay(struct signal_conn *conn, const struct request *req, const str
         conn_no_memory(conn, req);
         return false;
     }
-    if (all && !afford_all(conn, req, f))
+    if (!(all ? afford_all(conn, req, f)
+              : conn_take_bytes(conn, f->len, room->count - !everyone, req)))
         return false;
     *count = all ? send_to_all(self, f) : send_to_room(room, everyone ? NULL : self, f);
     return true;
@@ -269,6 +269,8 @@ void ack_handle(struct signal_conn *conn, const struct request *req)
         conn_no_memory(conn, req);
         return;
     }
+    if (!conn_take_bytes(conn, f->len, 1, req))
+        return;
     session_deliver(peer, f);
     conn->hub->stats.relayed++;
 }

@@ -2,6 +2,7 @@
 #include "signal/name.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "util/opaque.h"

@@ -3,7 +3,6 @@
 #ifndef TP_SIGNAL_NAME_H
 #define TP_SIGNAL_NAME_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 // Writes a name in its one form, without a zero: the OpaqueString profile (util/opaque.h), which

@@ -141,6 +141,16 @@ static int bind_token(struct session *s, const struct jwt_claims *claims)
     return 0;
 }
 
+// Who is in a room by one token must not stay there by another's time.
+static bool in_other_room(const struct session *s, const struct jwt_claims *claims)
+{
+    for (const struct member *m = s->rooms; m && claims->room_len > 0; m = m->next_room)
+        if (m->room->name_len != claims->room_len ||
+            memcmp(m->room->name, claims->room, claims->room_len) != 0)
+            return true;
+    return false;
+}
+
 // Again, with another token or as a question who one is.
 static void renew(struct signal_conn *conn, const struct request *req, const char *name, size_t len,
                   const struct jwt_claims *claims)
@@ -149,10 +159,16 @@ static void renew(struct signal_conn *conn, const struct request *req, const cha
 
     if (s->name_len != len || memcmp(s->name, name, len) != 0)
         conn_mistake(conn, req, "bad_request", "registered already, by another name");
+    else if (claims && in_other_room(s, claims))
+        conn_mistake(conn, req, "unauthorized", "in a room that the token is not for: leave first");
     else if (claims && bind_token(s, claims) < 0)
         conn_no_memory(conn, req);
-    else
+    else {
         answer(conn, req, false);
+        // The old ones may end with the old token.
+        if (claims && s->wants_ice)
+            ice_push(s);
+    }
 }
 
 void register_handle(struct signal_conn *conn, const struct request *req)
@@ -221,10 +237,12 @@ void resume_handle(struct signal_conn *conn, const struct request *req)
         // The old connection is dead and nobody has noticed yet, or it is the client's other one.
         struct signal_conn *old = s->conn;
         s->rate = old->rate;
+        s->bytes = old->bytes;
         old->session = NULL;
         conn_end(old, SIGNAL_CLOSE_RESUMED, "the session goes on elsewhere");
     }
     conn->rate = s->rate;
+    conn->bytes = s->bytes;
     session_attach(s, conn);
     answer(conn, req, true);
     for (const struct member *m = s->rooms; m; m = m->next_room)

@@ -6,6 +6,9 @@
 #include "signal/internal.h"
 #include "signal/name.h"
 
+// Bytes that a member costs who joins, in `joined`, and who joins a member, in `otherjoin`: about.
+#define JOIN_BYTES 160
+
 static struct room *find(const struct signal_hub *hub, const char *name, size_t len)
 {
     struct table_node *n = table_first(&hub->rooms, hub_hash(hub, name, len));
@@ -150,9 +153,9 @@ static void put_limits(struct frame *f, const struct signal_settings *s)
         const char *name;
         uint32_t value;
     } limits[] = {
-        {"text", s->text_max},     {"binary", s->binary_max}, {"rate", s->rate},
-        {"burst", s->burst},       {"rooms", s->rooms_max},   {"names", s->name_max},
-        {"grace_ms", s->grace_ms}, {"ping_ms", s->ping_ms},
+        {"text", s->text_max},  {"binary", s->binary_max}, {"rate", s->rate},
+        {"burst", s->burst},    {"bytes", s->bytes},       {"rooms", s->rooms_max},
+        {"names", s->name_max}, {"grace_ms", s->grace_ms}, {"ping_ms", s->ping_ms},
     };
 
     for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
@@ -240,6 +243,9 @@ void join_handle(struct signal_conn *conn, const struct request *req)
         conn_mistake(conn, req, "unauthorized", "the token is for another room");
         return;
     }
+    struct room *room = find(hub, name, (size_t)len);
+    if (room && !conn_take_bytes(conn, (size_t)room->count * JOIN_BYTES, 1, req))
+        return;
     struct member *m = room_find(s, name, (size_t)len);
     if (m) {
         if (!room_send_joined(conn, m, req))
@@ -250,7 +256,6 @@ void join_handle(struct signal_conn *conn, const struct request *req)
         conn_error(conn, req, "quota_exceeded", "in as many rooms as are allowed");
         return;
     }
-    struct room *room = find(hub, name, (size_t)len);
     if (room && room->count >= hub->settings.capacity) {
         answer_full(conn, req, room);
         return;

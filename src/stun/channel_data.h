@@ -3,7 +3,6 @@
 #ifndef TP_STUN_CHANNEL_DATA_H
 #define TP_STUN_CHANNEL_DATA_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 

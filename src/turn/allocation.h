@@ -6,7 +6,6 @@
 #define TP_TURN_ALLOCATION_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include "util/addr.h"

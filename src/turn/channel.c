@@ -4,7 +4,6 @@
 // without what has expired, when it is full. Another data plane would be told here.
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "stun/channel_data.h"
 #include "turn/internal.h"

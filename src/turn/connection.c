@@ -3,7 +3,6 @@
 // CONNECTION-ID, and a queue of those that wait, which all wait equally long.
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "turn/internal.h"
 

@@ -156,7 +156,10 @@ static bool is_to_be_judged_elsewhere(struct turn_request *r, const struct secon
         r->msg.method != STUN_CONNECTION_BIND || !turn_transport_stream(r->in->tuple->transport) ||
         stun_find(&r->msg, STUN_ATTR_ACCESS_TOKEN, &token) ||
         stun_get_u32(&r->msg, STUN_ATTR_CONNECTION_ID, &id) < 0 ||
-        turn_server_find(s, r->in->tuple, r->in->now_ms) || connection_owner(s, id) == s->worker)
+        connection_owner(s, id) == s->worker)
+        return false;
+    // One that has expired ends now: a connection leaves its worker without an allocation only.
+    if (allocation_take(s, r->in->tuple, r->in->now_ms))
         return false;
     r->out->worker = connection_owner(s, id);
     r->out->grant = (struct auth_grant){.unproven = true};

@@ -2,6 +2,7 @@
 #include "util/codec.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <string.h>
 
 static const char hex_digits[] = "0123456789abcdef";

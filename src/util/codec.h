@@ -4,7 +4,6 @@
 #define TP_UTIL_CODEC_H
 
 #include <stddef.h>
-#include <stdint.h>
 
 // Writes 2*len lower-case hex digits and a zero; out holds 2*len+1 bytes. Returns out.
 char *hex_encode(char *out, const void *data, size_t len);

@@ -2,7 +2,6 @@
 // Mobile allocations between workers (RFC 8016). The kernel gives a client's new 5-tuple to any
 // worker, and goes on to do so: requests travel to the worker that has the allocation and their
 // answers back, and once there is data the allocation itself comes to where its client is.
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>

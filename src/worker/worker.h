@@ -4,7 +4,6 @@
 #ifndef TP_WORKER_WORKER_H
 #define TP_WORKER_WORKER_H
 
-#include "net/io.h"
 #include "net/ports.h"
 #include "turn/quota.h"
 #include "worker/snapshot.h"

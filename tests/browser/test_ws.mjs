@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The signaling protocol (doc/signaling.md) as clients with npm's ws have it, and those with server-sent events.
 import { createHmac, randomBytes } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Daemon } from './lib/daemon.mjs';
 import { bailOut } from './lib/site.mjs';
 import { equal, Socket, Stream, WebSocket } from './lib/socket.mjs';

@@ -106,13 +106,14 @@ static size_t backlog(void *link)
     return c->slow ? (size_t)1 << 30 : 0;
 }
 
-static int ice_servers(void *arg, const char *user, size_t user_len, char *out, size_t cap,
-                       uint32_t *ttl)
+static int ice_servers(void *arg, const char *user, size_t user_len, int64_t until, char *out,
+                       size_t cap, uint32_t *ttl)
 {
     struct world *w = arg;
     CHECK(user_len > 0 && user_len <= SIGNAL_NAME_MAX && utf8_valid(user, user_len));
     CHECK(!memchr(user, 0, user_len));
-    *ttl = 60;
+    CHECK(until > 0);
+    *ttl = until < 60 ? (uint32_t)until : 60;
     return w->no_ice ? -5 : snprintf(out, cap, "[]");
 }
 

@@ -8,7 +8,6 @@ import contextlib
 import os
 import re
 import socket
-import struct
 import subprocess
 import sys
 import time

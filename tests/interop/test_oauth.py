@@ -11,7 +11,6 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "system", "lib"))
 
-import stun
 import tap
 from daemon import Daemon, folder, free_port, json_of, must_ctl, need, Process, tail
 

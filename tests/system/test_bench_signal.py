@@ -41,7 +41,7 @@ def figures(*args, **kw):
 
 def serve():
     port = daemon.free_port()
-    d = daemon.Daemon(signal={"address": "127.0.0.1", "port": port, "rate": 1000000, "burst": 1000000, "register_timeout": 600,
+    d = daemon.Daemon(signal={"address": "127.0.0.1", "port": port, "rate": 1000000, "burst": 1000000, "rate_bytes": 0, "register_timeout": 600,
                               "address_connections": 1000})
     d.http = "127.0.0.1:%d" % port
     return d

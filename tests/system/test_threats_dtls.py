@@ -13,7 +13,6 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib
 
 import client
 import dtls
-import stun
 import tap
 from certs import Authority
 from daemon import Daemon, free_port
@@ -63,7 +62,7 @@ def cookie_of(answer):
     return answer[28:]
 
 
-def verified(d, sock, **kw):
+def verified(sock, **kw):
     """The cookie that this socket gets."""
     sock.send(hello(**kw))
     return cookie_of(sock.recv(2048))
@@ -160,7 +159,7 @@ def test_cookies():
     """T13: a cookie is good for its address, its port and its ClientHello only"""
     with serve() as d:
         sock, other = stranger(d), stranger(d)
-        cookie = verified(d, sock)
+        cookie = verified(sock)
         lines = sessions(d)
         for why, where, sent in (
                 ("another port's", other, hello(cookie, 1)),
@@ -180,7 +179,7 @@ def test_fragments():
     """T13: a ClientHello in pieces is not put together, and lengths that lie get no answer"""
     with serve() as d:
         sock = stranger(d)
-        cookie = verified(d, sock)
+        cookie = verified(sock)
         for body, sequence in ((hello_body(), 0), (hello_body(cookie), 1)):
             whole = len(body)
             for sent in (
@@ -191,7 +190,7 @@ def test_fragments():
                     record(22, handshake(1, body, sequence))[:40], record(22, b""), b"\x16", b"\x16\xfe\xfd"):
                 sock.send(sent)
         silent(sock, 0.5)
-        tap.equal(verified(d, sock)[1:], cookie[1:], "cookie afterwards")
+        tap.equal(verified(sock)[1:], cookie[1:], "cookie afterwards")
 
 
 def test_strangers():

@@ -78,6 +78,32 @@ def test_answers_not_read():
             tap.equal(fetch(d.http, "/ice", tls=authority.context() if tls else None).status, 200, "and others are served")
 
 
+def test_header_lines():
+    """T14: lines of headers that say nothing are not kept by the thousand, before a body or behind its chunks"""
+    head, path = b"Host: localhost\r\n", b"/signal/" + b"x" * 32
+    chunked = b"POST %s HTTP/1.1\r\n%sTransfer-Encoding: chunked\r\n\r\n" % (path, head)
+    with server(signal={"request_timeout": 600}) as d:
+        for what, text, status in (("200 headers", b"GET /ice HTTP/1.1\r\n" + head + b"X: y\r\n" * 200 + b"\r\n", 200),
+                                   ("200 chunks", chunked + b"1\r\nx\r\n" * 200 + b"0\r\n\r\n", 404)):
+            c = Connection(d.http)
+            c.send(text)
+            tap.equal(c.response().status, status, what)
+        endless = (("behind the first line", b"GET / HTTP/1.1\r\n" + head), ("behind another request", b"GET /ice HTTP/1.1\r\n%s\r\nGET / HTTP/1.1\r\n" % head + head),
+                   ("behind chunks", chunked + b"1\r\nx\r\n0\r\n"))
+        for what, begin in endless:
+            for line in (b":\n", b"a:\r\n", b":\n "):
+                c = Connection(d.http)
+                with contextlib.suppress(OSError):
+                    c.send(begin + line * 5000)
+                tap.check(c.ended(), "thousands of lines " + what)
+        before = d.rss()
+        held = [Connection(d.http) for _ in range(100)]
+        for c in held:
+            c.send(b"GET / HTTP/1.1\r\n" + head + b":\n" * 480)
+        tap.equal(fetch(d.http, "/ice").status, 200, "another request")
+        tap.bounded(d.rss() - before, 100 * 80, "100 times 480 lines")
+
+
 def test_many_line_ends():
     """T14: a message of line ends does not grow on its way into an event stream"""
     with server() as d:

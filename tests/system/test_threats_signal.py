@@ -30,7 +30,7 @@ BATCH = 500
 def server(tls=None, **over):
     port = daemon.free_port()
     group = {"address": "127.0.0.1", "port": port, "address_connections": 100000, "register_timeout": 3600,
-             "ping_interval": 3600, "rate": 1000000, "burst": 1000000, **over.pop("signal", {})}
+             "ping_interval": 3600, "rate": 1000000, "burst": 1000000, "rate_bytes": 0, **over.pop("signal", {})}
     if tls:
         over["tls"] = {"certificate": tls[0], "key": tls[1]}
         group["tls"] = True

@@ -149,6 +149,19 @@ def test_tcp_relays():
                 tap.equal(data_connection(d, c, wrong)[1].code, 401, "ConnectionBind to nothing")
 
 
+def test_bind_at_the_end_of_an_allocation():
+    """a stranger's ConnectionBind where an allocation has just expired gets 401; the server lives"""
+    with Daemon(workers=2, tokens=TOKENS, limits={"lifetime": 1}) as d:
+        for _ in range(2):
+            c = d.client("tcp")
+            c.allocate()
+            end = time.monotonic() + 2.2  # the sweep comes up to a second after the allocation's own
+            c.user = "nobody"
+            while time.monotonic() < end:
+                tap.equal(c.try_connection_bind(os.urandom(4)).code, 401, "code")
+                time.sleep(0.02)
+
+
 def test_mac_keys():
     """mac_keys of 20, 32 and 64 bytes, MESSAGE-INTEGRITY and MESSAGE-INTEGRITY-SHA256"""
     with Daemon(tokens=TOKENS) as d:

@@ -3,6 +3,8 @@
 """WebSocket (RFC 6455) as the server speaks it, and the event stream for those who cannot have one."""
 
 import base64
+import hashlib
+import hmac
 import json
 import os
 import struct
@@ -36,7 +38,7 @@ def expect_pong(ws, name):
 def member(d, name, room=None, cls=WebSocket, **kw):
     ws = cls(d.http, **kw)
     ws.send_json(type="register", name=name)
-    ws.expect("registered")
+    ws.registered = ws.expect("registered")
     if room:
         ws.send_json(type="join", room=room)
         ws.expect("joined")
@@ -183,9 +185,27 @@ def test_tiny_fragments():
         tap.bounded(d.rss() - before, 4096, "4 x 240,000 fragments")
 
 
+def test_kicked():
+    """Whoever is closed for what it has sent is out of its rooms at once; for a broken frame it may come back"""
+    with server(grace=3600) as d:
+        for what, bad, code, reason in (("no UTF-8", frame(TEXT, b"\xff"), 1007, "kick"), ("too long", frame(TEXT, b"", length=65537), 1009, "kick"),
+                                        ("binary, too long", frame(2, b"", length=1 << 24), 1009, "kick"),
+                                        ("no such frame", frame(3), 1002, None)):
+            a, b = member(d, "alice " + what, what), member(d, "bob", what)
+            a.send(bad)
+            tap.equal(a.expect_close(), code, what)
+            if reason:
+                tap.equal(b.expect("bye")["reason"], reason, what)
+            again = WebSocket(d.http)
+            again.send_json(type="resume", token=a.registered["resume"])
+            tap.check(again.expect("error" if reason else "registered"), what)
+            b.send_frame(CLOSE, struct.pack("!H", 1000))
+            b.expect_close()
+
+
 def test_slow_reader():
     """A member that never reads is closed with 1013 and costs no more than its backlog; the sender does not notice"""
-    with server(rate=100000, burst=100000) as d:
+    with server(rate=100000, burst=100000, rate_bytes=0) as d:
         deaf, sender = member(d, "deaf", "r"), member(d, "sender", "r")
         deaf.expect("otherjoin")
         before = d.rss()
@@ -246,7 +266,7 @@ def test_tls():
     certificate, key = authority.issue()
     port = daemon.free_port()
     with daemon.Daemon(tls={"certificate": certificate, "key": key},
-                       signal={"address": "127.0.0.1", "port": port, "tls": True, "rate": 100000, "burst": 100000}) as d:
+                       signal={"address": "127.0.0.1", "port": port, "tls": True, "rate": 100000, "burst": 100000, "rate_bytes": 0}) as d:
         d.http = port
         context = authority.context()
         ws = WebSocket(d.http, tls=context, early=frame(TEXT, ping_text("one")) + frame(TEXT, ping_text("two"))[:7])
@@ -370,18 +390,16 @@ def test_limits_of_one():
             time.sleep(0.05)
 
 
-def test_tokens():
-    """With jwt_secrets nobody gets credentials without a token, by header or query"""
-    import hashlib
-    import hmac
-
+def token(secret, **claims):
     def part(data):
         return base64.urlsafe_b64encode(data).rstrip(b"=")
 
-    def token(secret, **claims):
-        body = part(b'{"alg":"HS256","typ":"JWT"}') + b"." + part(json.dumps(claims).encode())
-        return (body + b"." + part(hmac.new(secret.encode(), body, hashlib.sha256).digest())).decode()
+    body = part(b'{"alg":"HS256","typ":"JWT"}') + b"." + part(json.dumps(claims).encode())
+    return (body + b"." + part(hmac.new(secret.encode(), body, hashlib.sha256).digest())).decode()
 
+
+def test_tokens():
+    """With jwt_secrets nobody gets credentials without a token, by header or query"""
     secret, now = "0123456789abcdef0123456789abcdef", int(time.time())
     with server(jwt_secrets=[secret]) as d:
         good = token(secret, sub="alice", exp=now + 600)
@@ -398,6 +416,40 @@ def test_tokens():
         ws.send_json(type="register", name="bob")
         tap.equal(ws.expect_close(), 4401, "close code without one")
         tap.check(good not in d.read_log(), "tokens are not logged")
+
+
+def ends(answer):
+    """When the credential ends, after a look that ttl says the same."""
+    entry = answer if "username" in answer else answer["iceServers"][-1]
+    end = int(entry["username"].split(":")[0])
+    tap.check(end - 2 <= time.time() + answer["ttl"] < end + daemon.PATIENCE, "ttl is what is left")
+    return end
+
+
+def test_credentials_end_with_the_token():
+    """iceServers are good for signal.ttl, but not beyond the token: in joined, ice, /ice and in Matrix's form"""
+    secret, now = "0123456789abcdef0123456789abcdef", int(time.time())
+    with server(jwt_secrets=[secret], ttl=3600) as d:
+        def ask(text):
+            headers = {"Authorization": "Bearer " + text}
+            return [fetch(d.http, path, headers=headers).json() for path in ("/ice", "/_matrix/client/v3/voip/turnServer")]
+
+        short, long = (token(secret, sub="alice", exp=now + seconds) for seconds in (900, 90000))
+        ws = WebSocket(d.http)
+        ws.send_json(type="register", token=short)
+        ws.expect("registered")
+        ws.send_json(type="join", room="r")
+        joined = ws.expect("joined")
+        ws.send_json(type="ice")
+        for answer in [joined, ws.expect("ice"), *ask(short)]:
+            tap.equal(ends(answer), now + 900, "the end of the credential")
+        entry = joined["iceServers"][-1]
+        with d.client(user=entry["username"], password=entry["credential"]) as c:
+            c.allocate()
+        ws.send_json(type="register", token=long)
+        ws.expect("registered")
+        for answer in [ws.expect("ice"), *ask(long)]:
+            tap.check(now + 3600 <= ends(answer) < now + 90000, "that of signal.ttl")
 
 
 def test_messages_after_the_close():

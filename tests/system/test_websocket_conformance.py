@@ -5,7 +5,6 @@ frame can have, the opening and the closing handshake. Nothing here knows how th
 
 import base64
 import hashlib
-import json
 import os
 import random
 import socket
@@ -29,7 +28,7 @@ def server(tls=None, **signal):
         over["tls"] = {"certificate": tls[0], "key": tls[1]}
         signal["tls"] = True
     d = daemon.Daemon(signal={"address": "127.0.0.1", "port": port, "address_connections": 10000, "register_timeout": 3600,
-                              "ping_interval": 3600, "rate": 100000, "burst": 100000, "grace": 0, **signal}, **over)
+                              "ping_interval": 3600, "rate": 100000, "burst": 100000, "rate_bytes": 0, "grace": 0, **signal}, **over)
     d.http = port
     return d
 

@@ -50,13 +50,14 @@ static size_t backlog(void *link)
     return c->backlog;
 }
 
-static int ice_servers(void *arg, const char *user, size_t user_len, char *out, size_t cap,
-                       uint32_t *ttl)
+static int ice_servers(void *arg, const char *user, size_t user_len, int64_t until, char *out,
+                       size_t cap, uint32_t *ttl)
 {
     struct fixture *f = arg;
     if (f->ice_fails)
         return f->ice_fails;
-    *ttl = f->ice_ttl;
+    int64_t left = until - f->unix_ms / 1000;
+    *ttl = left < 0 ? 0 : left < f->ice_ttl ? (uint32_t)left : f->ice_ttl;
     f->ice_made++;
     char name[NAME_QUOTED(SIGNAL_NAME_MAX)];
     size_t len = name_quote(name, user, user_len);

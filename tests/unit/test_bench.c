@@ -19,26 +19,7 @@
 #include "bench/plot_axis.h"
 #include "bench/ramp.h"
 #include "bench/wsclient.h"
-#include "stun/channel_data.h"
 #include "stun/message.h"
-
-// turnpike-bench.c defines these.
-bool bench_stopped(void)
-{
-    return false;
-}
-
-int bench_usage(const char *fmt, ...)
-{
-    (void)fmt;
-    return BENCH_USAGE;
-}
-
-int bench_fail(const char *fmt, ...)
-{
-    (void)fmt;
-    return BENCH_FAILED;
-}
 
 static void test_quantiles(void **state)
 {

@@ -78,18 +78,20 @@ static void for_the_hub(void **state)
     struct http_fixture *f = *state;
     char out[4096], user[256];
     uint32_t ttl = 0;
-    int len = ice_servers(&f->http, "ann \"b\" \xc3\xbc", 10, out, sizeof out, &ttl);
+    int len = ice_servers(&f->http, "ann \"b\" \xc3\xbc", 10, INT64_MAX, out, sizeof out, &ttl);
     assert_true(len > 0 && len < (int)sizeof out);
     assert_int_equal(ttl, 600);
     json_t *servers = json_loadb(out, (size_t)len, 0, NULL);
     assert_servers(servers, "ann \"b\" \xc3\xbc");
     json_decref(servers);
     // Exactly as much room as it takes, and one byte less.
-    assert_int_equal(ice_servers(&f->http, "ann \"b\" \xc3\xbc", 10, out, (size_t)len, &ttl), len);
-    assert_true(ice_servers(&f->http, "ann \"b\" \xc3\xbc", 10, out, (size_t)len - 1, &ttl) < 0);
+    assert_int_equal(
+        ice_servers(&f->http, "ann \"b\" \xc3\xbc", 10, INT64_MAX, out, (size_t)len, &ttl), len);
+    assert_true(
+        ice_servers(&f->http, "ann \"b\" \xc3\xbc", 10, INT64_MAX, out, (size_t)len - 1, &ttl) < 0);
     memset(user, 'u', sizeof user);
-    assert_true(ice_servers(&f->http, user, 255, out, sizeof out, &ttl) > 0);
-    assert_int_equal(ice_servers(&f->http, user, 256, out, sizeof out, &ttl), -EINVAL);
+    assert_true(ice_servers(&f->http, user, 255, INT64_MAX, out, sizeof out, &ttl) > 0);
+    assert_int_equal(ice_servers(&f->http, user, 256, INT64_MAX, out, sizeof out, &ttl), -EINVAL);
 }
 
 static void for_anybody(void **state)
@@ -175,11 +177,51 @@ static void tokens(void **state)
     json_decref(answer);
 }
 
+static json_t *ask(struct http_fixture *f, bool matrix, const char *token)
+{
+    char header[1100];
+    fixture_request(f, EVHTTP_REQ_GET, "/ice");
+    snprintf(header, sizeof header, "Bearer %s", token);
+    fixture_header(f, "Authorization", header);
+    ice_answer(&f->x, matrix);
+    assert_int_equal(f->status, 200);
+    return json_loads(f->body, 0, NULL);
+}
+
+// What is told of the credential, and what the relay will see: its end, and when that is.
+static void assert_ends(const json_t *ttl, const json_t *name, long long until)
+{
+    long long left = until - (long long)time(NULL), told = json_integer_value(ttl);
+    assert_int_equal(strtoll(json_string_value(name), NULL, 10), until);
+    assert_true(told >= left - 1 && told <= left + 30);
+}
+
+static void no_longer_than_the_token(void **state)
+{
+    struct http_fixture *f = *state;
+    char claims[64], out[4096], token[1024];
+    uint32_t ttl = 1;
+    long long until = (long long)time(NULL) + 100;
+    want_tokens(f);
+    snprintf(claims, sizeof claims, "{\"sub\":\"alice\",\"exp\":%lld.9}", until);
+    snprintf(token, sizeof token, "%s", make_token(KEY, claims));
+    json_t *answer = ask(f, false, token);
+    const json_t *turn = json_array_get(json_object_get(answer, "iceServers"), 1);
+    assert_ends(json_object_get(answer, "ttl"), json_object_get(turn, "username"), until);
+    json_decref(answer);
+    answer = ask(f, true, token);
+    assert_ends(json_object_get(answer, "ttl"), json_object_get(answer, "username"), until);
+    json_decref(answer);
+    // One that has ended meanwhile.
+    assert_true(ice_servers(&f->http, "ann", 3, until - 200, out, sizeof out, &ttl) > 0);
+    assert_int_equal(ttl, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {TEST(for_the_hub), TEST(for_anybody), TEST(for_matrix),
-                                       TEST(tokens)};
+                                       TEST(tokens), TEST(no_longer_than_the_token)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

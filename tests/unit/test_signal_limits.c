@@ -283,6 +283,98 @@ static void what_goes_to_all_is_bounded_in_bytes(void **state)
     fixture_free(f);
 }
 
+// What one says to many costs memory for each of them, too.
+static void what_goes_to_others_is_bounded_in_bytes(void **state)
+{
+    static const char *const scopes[] = {"'room':'r'", "'room':'r','scope':'room-all'", "'to':'b'"};
+    static const int fit[] = {1700, 1100, 4000}, never[] = {2200, 1500, 0};
+    char text[4600];
+
+    for (int i = 0; i < 3; i++) {
+        struct fixture *f = fixture_new();
+        f->settings.bytes = 4096;
+        f->settings.capacity = 3;
+        fixture_settings(f);
+        struct client *a = client_named(f, 0, "a"), *b = client_named(f, 1, "b");
+        struct client *c = client_named(f, 2, "c");
+        client_join(a, "r");
+        client_join(b, "r");
+        client_join(c, "r");
+        fixture_wait(f, 5000);
+        skip_all(a);
+        skip_all(b);
+        if (never[i]) {
+            snprintf(text, sizeof text, "{'type':'message',%s,'id':7,'data':'%0*d'}", scopes[i],
+                     never[i], 0);
+            say(a, text);
+            expect(a, "{'type':'error','code':'quota_exceeded','id':7}");
+            expect_nothing(b);
+        }
+        snprintf(text, sizeof text, "{'type':'message',%s,'id':8,'data':'%0*d'}", scopes[i], fit[i],
+                 0);
+        say(a, text);
+        expect(b, "{'type':'message','name':'a'}");
+        skip_all(a);
+        say(a, text);
+        expect(a, "{'type':'error','code':'rate_limited','id':8}");
+        expect_nothing(b);
+        // Of one sender, unlike messages to everybody.
+        say(c, text);
+        expect(b, "{'type':'message','name':'c'}");
+        skip_all(a);
+        fixture_wait(f, 1000);
+        say(a, text);
+        expect(b, "{'type':'message','name':'a'}");
+        fixture_free(f);
+    }
+}
+
+static void one_to_one_always_fits(void **state)
+{
+    struct fixture *f = fixture_new();
+    static char text[65536];
+
+    f->settings.bytes = 1000;
+    fixture_settings(f);
+    struct client *a = client_named(f, 0, "a"), *b = client_named(f, 1, "b");
+    snprintf(text, sizeof text, "{'type':'ack','to':'b','id':1,'args':'%060000d'}", 0);
+    for (int i = 0; i < 3; i++) {
+        say(a, text);
+        expect(b, "{'type':'ack','name':'a'}");
+        say(a, text);
+        expect(a, "{'type':'error','code':'rate_limited','retry_ms':1001}");
+        fixture_wait(f, 1001);
+    }
+    f->settings.bytes = 0;
+    fixture_settings(f);
+    for (int i = 0; i < 4; i++) {
+        say(a, text);
+        expect(b, "{'type':'ack','name':'a'}");
+    }
+    fixture_free(f);
+}
+
+// A list of members for who comes, and a word to each of them.
+static void joins_are_bounded_in_bytes(void **state)
+{
+    struct fixture *f = fixture_new();
+
+    f->settings.bytes = 1600;
+    f->settings.capacity = 10;
+    fixture_settings(f);
+    struct client *a = client_named(f, 0, "a");
+    for (unsigned i = 1; i < 6; i++)
+        client_join(client_named(f, i, (char[]){(char)('a' + i), 0}), "r");
+    say(a, "{'type':'join','room':'r'}");
+    expect(a, "{'type':'joined','count':6}");
+    say(a, "{'type':'join','room':'r','id':1}");
+    expect(a, "{'type':'error','code':'rate_limited','id':1}");
+    fixture_wait(f, 1000);
+    say(a, "{'type':'join','room':'r'}");
+    expect(a, "{'type':'joined'}");
+    fixture_free(f);
+}
+
 static void a_new_connection_is_no_new_bucket(void **state)
 {
     struct fixture *f = fixture_new();
@@ -393,6 +485,9 @@ int main(void)
         cmocka_unit_test(too_fast),
         cmocka_unit_test(what_goes_to_all_counts_more),
         cmocka_unit_test(what_goes_to_all_is_bounded_in_bytes),
+        cmocka_unit_test(what_goes_to_others_is_bounded_in_bytes),
+        cmocka_unit_test(one_to_one_always_fits),
+        cmocka_unit_test(joins_are_bounded_in_bytes),
         cmocka_unit_test(a_new_connection_is_no_new_bucket),
         cmocka_unit_test(connections_of_an_address),
         cmocka_unit_test(sessions_of_an_address),

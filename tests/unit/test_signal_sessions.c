@@ -156,6 +156,19 @@ static void a_normal_close_ends_at_once(void **state)
     fixture_free(f);
 }
 
+static void whom_the_link_has_put_out_is_gone_at_once(void **state)
+{
+    struct fixture *f = fixture_new();
+    struct client *a, *b;
+
+    pair(f, &a, &b);
+    client_lose(a, SIGNAL_CLOSE_KICK);
+    expect(b, "{'type':'bye','name':'a','reason':'kick'}");
+    come_back(a);
+    expect_error(a, "no_such_session");
+    fixture_free(f);
+}
+
 static void who_cannot_be_kept_anything_for_is_gone(void **state)
 {
     struct fixture *f = fixture_new();
@@ -297,6 +310,7 @@ int main(void)
         cmocka_unit_test(resume_before_the_loss_is_noticed),
         cmocka_unit_test(tokens_that_resume_nothing),
         cmocka_unit_test(a_normal_close_ends_at_once),
+        cmocka_unit_test(whom_the_link_has_put_out_is_gone_at_once),
         cmocka_unit_test(who_cannot_be_kept_anything_for_is_gone),
         cmocka_unit_test(two_pings_missed),
         cmocka_unit_test(credentials_are_renewed),

@@ -193,6 +193,39 @@ static void only_that_room(void **state)
     fixture_free(f);
 }
 
+// A token's time is up for the room that it was for, whatever other token one has.
+static void no_other_room_by_renewal(void **state)
+{
+    struct fixture *f = begin();
+    struct client *a = client_open(f, 0);
+    char s_room[1024];
+
+    snprintf(s_room, sizeof s_room, "%s",
+             make_token(secrets[0], HEADER, "{'sub':'a','exp':1800000000,'room':'s'}"));
+    say_token(a, "", make_token(secrets[0], HEADER, "{'sub':'a','exp':1700000010,'room':'r'}"));
+    expect(a, "{'type':'registered'}");
+    client_join(a, "r");
+    say_token(a, ",'id':1", s_room);
+    expect(a, "{'type':'error','code':'unauthorized','id':1}");
+    assert_int_equal(a->code, 0);
+    say(a, "{'type':'join','room':'s'}");
+    expect_error(a, "unauthorized");
+    // The same room, or any: it may stay.
+    say_token(a, "", make_token(secrets[0], HEADER, "{'sub':'a','exp':1700000020,'room':'r'}"));
+    expect(a, "{'type':'registered'}");
+    skip_all(a); // credentials that are good for longer
+    say_token(a, "", make_token(secrets[0], HEADER, "{'sub':'a','exp':1700000020}"));
+    expect(a, "{'type':'registered'}");
+    skip_all(a); // credentials that are good for longer
+    say(a, "{'type':'leave','room':'r'}");
+    expect(a, "{'type':'leaved'}");
+    say_token(a, "", s_room);
+    expect(a, "{'type':'registered'}");
+    skip_all(a); // credentials that are good for longer
+    client_join(a, "s");
+    fixture_free(f);
+}
+
 static void the_end_of_a_token(void **state)
 {
     struct fixture *f = begin();
@@ -206,10 +239,13 @@ static void the_end_of_a_token(void **state)
     client_join(b, "r");
     expect(a, "{'type':'otherjoin'}");
     fixture_wait(f, 9000);
+    expect(b, "{'type':'ice','ttl':2}");
     // With another one in time it goes on.
     say_token(b, "", make_token(secrets[1], HEADER, "{'sub':'b','exp':1700000030}"));
     expect(b, "{'type':'registered'}");
+    expect(b, "{'type':'ice','ttl':21}");
     fixture_wait(f, 20500);
+    expect(b, "{'type':'ice','ttl':5}");
     assert_int_equal(b->code, 0);
     fixture_wait(f, 1000);
     expect_error(b, "unauthorized");
@@ -221,6 +257,40 @@ static void the_end_of_a_token(void **state)
     fixture_wait(f, 40000);
     expect_error(a, "unauthorized");
     expect_closed(a, 4401);
+    fixture_free(f);
+}
+
+static void credentials_do_not_outlive_the_token(void **state)
+{
+    struct fixture *f = begin();
+    struct client *a;
+
+    f->settings.ping_ms = 1000000;
+    fixture_settings(f);
+    a = client_open(f, 0);
+    say_token(a, "", make_token(secrets[0], HEADER, "{'sub':'a','exp':1700000050}"));
+    expect(a, "{'type':'registered'}");
+    say(a, "{'type':'join','room':'r'}");
+    expect(a, "{'type':'joined','ttl':50}");
+    fixture_wait(f, 39990);
+    expect_nothing(a);
+    fixture_wait(f, 10);
+    expect(a, "{'type':'ice','ttl':10}");
+    fixture_wait(f, 8000);
+    expect(a, "{'type':'ice','ttl':2}");
+    // Nothing better could come: it does not come faster and faster.
+    fixture_wait(f, 1500);
+    expect_nothing(a);
+    say(a, "{'type':'ice','id':1}");
+    expect(a, "{'type':'ice','id':1,'ttl':1}");
+    // Another token brings others at once, and as before from then on.
+    say_token(a, "", make_token(secrets[0], HEADER, "{'sub':'a','exp':1700010000}"));
+    expect(a, "{'type':'registered'}");
+    expect(a, "{'type':'ice','ttl':100}");
+    fixture_wait(f, 79990);
+    expect_nothing(a);
+    fixture_wait(f, 10);
+    expect(a, "{'type':'ice','ttl':100}");
     fixture_free(f);
 }
 
@@ -254,15 +324,19 @@ static void tokens_for_other_requests(void **state)
     struct fixture *f = begin();
     const char *t = make_token(secrets[1], HEADER, "{'sub':' zo\\u0065\\u0308 ','exp':1800000000}");
     char user[SIGNAL_NAME_MAX + 1] = "x";
+    int64_t until = 0;
 
-    assert_int_equal(signal_hub_check_token(f->hub, t, strlen(t), user, sizeof user), 0);
+    assert_int_equal(signal_hub_check_token(f->hub, t, strlen(t), user, sizeof user, &until), 0);
     assert_string_equal(user, "zo\xc3\xab");
-    assert_int_equal(signal_hub_check_token(f->hub, t, strlen(t) - 1, user, sizeof user), -EACCES);
-    assert_int_equal(signal_hub_check_token(f->hub, NULL, 0, user, sizeof user), -EACCES);
+    assert_int_equal(until, 1800000000);
+    assert_int_equal(signal_hub_check_token(f->hub, t, strlen(t) - 1, user, sizeof user, &until),
+                     -EACCES);
+    assert_int_equal(signal_hub_check_token(f->hub, NULL, 0, user, sizeof user, &until), -EACCES);
     f->settings.secret_count = 0;
     fixture_settings(f);
-    assert_int_equal(signal_hub_check_token(f->hub, NULL, 0, user, sizeof user), 0);
+    assert_int_equal(signal_hub_check_token(f->hub, NULL, 0, user, sizeof user, &until), 0);
     assert_string_equal(user, "");
+    assert_true(until == INT64_MAX);
     fixture_free(f);
 }
 
@@ -275,7 +349,9 @@ int main(void)
         cmocka_unit_test(bad_tokens),
         cmocka_unit_test(registering_needs_one),
         cmocka_unit_test(only_that_room),
+        cmocka_unit_test(no_other_room_by_renewal),
         cmocka_unit_test(the_end_of_a_token),
+        cmocka_unit_test(credentials_do_not_outlive_the_token),
         cmocka_unit_test(a_session_does_not_outlive_its_token),
         cmocka_unit_test(tokens_for_other_requests),
     };

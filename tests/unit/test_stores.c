@@ -20,7 +20,6 @@
 
 #include "auth/admin.h"
 #include "store_client.h"
-#include "util/log.h"
 
 static const struct stores_user users[] = {{.name = "alice", .password = "wonder"}};
 static const char *const secrets[] = {"first", "second"};

@@ -340,6 +340,27 @@ static void the_first_16_bytes_of_the_mac_key(void **state)
     }
 }
 
+// Whoever is told to move a connection relies on it: no allocation of its own is left behind.
+static void a_moved_connection_has_no_allocation(void **state)
+{
+    struct fixture *f = *state;
+
+    f->tuple.transport = TURN_TCP;
+    use(f, "alice", NULL);
+    for (unsigned expired = 0; expired < 2; expired++) {
+        assert_int_equal(do_allocate(f), 0);
+        f->now_ms += expired ? 600000 : 599999; // over, though not swept yet
+        f->store_status = STORE_NOT_FOUND;
+        int rc = do_connection_bind(f, 1);
+        if (rc == 401) // one of 256 is this worker's own
+            rc = do_connection_bind(f, 2);
+        assert_int_equal(rc, expired ? MOVED : 401);
+        assert_int_equal(f->events[TURN_EVENT_EXPIRED], expired);
+        f->store_status = STORE_FOUND;
+        assert_int_equal(do_refresh(f, 0), expired ? 437 : 0);
+    }
+}
+
 static void each_allocation_fails(void **state)
 {
     int rounds = 0;
@@ -383,6 +404,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(retransmitted_allocate, setup, teardown),
         cmocka_unit_test_setup_teardown(kids_of_any_length, setup, teardown),
         cmocka_unit_test_setup_teardown(the_first_16_bytes_of_the_mac_key, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_moved_connection_has_no_allocation, setup, teardown),
         cmocka_unit_test(each_allocation_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

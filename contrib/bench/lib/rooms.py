@@ -31,7 +31,7 @@ class Turnpike(servers.Turnpike):
         connections = 1000000
         return {"realm": self.realm, "workers": 1, "listen": [{"transport": "udp", "address": self.address, "port": self.port}],
                 "relay": {"addresses": servers.Array(relays)}, "auth": {"stores": servers.Array(), "secrets": servers.Array(["s" * 32])},
-                "signal": {"address": self.address, "port": self.tls_port, "rate": ANY_RATE, "burst": ANY_RATE,
+                "signal": {"address": self.address, "port": self.tls_port, "rate": ANY_RATE, "burst": ANY_RATE, "rate_bytes": 0,
                            "connections": connections, "address_connections": connections, "register_timeout": 600},
                 "log": {"level": "warning"}}
 

@@ -22,7 +22,7 @@ const RESOLVE = `--host-resolver-rules=MAP ${STRANGER} 127.0.0.1`;
 
 export const PATIENCE_MS = Number(process.env.TP_PATIENCE_MS ?? 90000);
 
-export class Visitor {
+class Visitor {
   constructor(page) {
     this.page = page;
     page.setDefaultTimeout(PATIENCE_MS);

@@ -15,7 +15,7 @@ export function equal(got, wanted, what) {
   if (a !== b) throw new Error(`${what} is ${a}, expected ${b}`);
 }
 
-export function patiently(what, promise) {
+function patiently(what, promise) {
   let timer;
   const late = new Promise((_, reject) => {
     timer = setTimeout(() => reject(new Error(`${what}: not within ${PATIENCE_MS} ms`)), PATIENCE_MS);

@@ -3,7 +3,6 @@
 
 import collections
 import contextlib
-import ipaddress
 import select
 import socket
 import ssl
@@ -529,7 +528,3 @@ def drain(clients, seconds):
                 frame = c.recv_raw(0)
                 if frame:
                     c._keep(frame)
-
-
-def same_ip(a, b):
-    return ipaddress.ip_address(a) == ipaddress.ip_address(b)

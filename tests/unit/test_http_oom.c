@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Requests, a call over WebSockets and one over an event stream with each allocation of the
+// server's failing in turn: what was asked for may be refused or its connection closed; the next
+// one gets what it asks for, and nothing is left behind. libevent's own allocations do not fail
+// here.
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include <jansson.h>
+
+#include "../fuzz/http_world.h"
+#include "alloc_hook.h"
+#include "http/wsframe.h"
+
+struct peer {
+    struct world_client c;
+    char got[65536]; // of the last thing said
+    size_t len;
+};
+
+static struct http *server;
+static struct peer peers[3];
+
+static void hear(struct peer *p)
+{
+    ssize_t n = 1;
+    while (n > 0) {
+        world_turn(server);
+        n = recv(p->c.fd, p->got + p->len, sizeof p->got - 1 - p->len, 0);
+        p->len += n > 0 ? (size_t)n : 0;
+        p->c.ended |= n == 0 || (n < 0 && errno != EAGAIN);
+    }
+    p->got[p->len] = 0;
+}
+
+static bool ask(struct peer *p, const void *data, size_t len, const char *want)
+{
+    p->len = 0;
+    if (send(p->c.fd, data, len, MSG_NOSIGNAL) != (ssize_t)len)
+        p->c.ended = true;
+    hear(p);
+    return memmem(p->got, p->len, want, strlen(want)) != NULL;
+}
+
+static void join(struct peer *p)
+{
+    world_connect(&p->c, server);
+}
+
+// As by a worker.
+static void join_handed(struct peer *p)
+{
+    struct addr from = {.family = ADDR_IPV4, .ip = {192, 0, 2, 1}};
+    int fds[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+    p->c = (struct world_client){.http = server, .fd = fds[0]};
+    if (http_take(server, fds[1], &from, false))
+        close(fds[1]);
+    world_turn(server);
+}
+
+static void part(struct peer *p)
+{
+    close(p->c.fd);
+    world_turn(server);
+}
+
+static bool get(void (*how)(struct peer *), const char *target, const char *want)
+{
+    char text[256];
+    int len = snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", target);
+    how(&peers[0]);
+    bool good = ask(&peers[0], text, (size_t)len, want);
+    // All of it or nothing.
+    assert_true(!strstr(peers[0].got, " 200 OK") || good);
+    part(&peers[0]);
+    return good;
+}
+
+// Two frames, each with a mask of zeros.
+static bool speak(struct peer *p, const char *text, const char *want)
+{
+    uint8_t frames[4096] = {WS_TEXT, 0x80 | 1, 0, 0, 0, 0, (uint8_t)*text++};
+    uint8_t *head = frames + 7;
+    size_t len = strlen(text), head_len = wsframe_header(head, WS_CONTINUATION, len);
+    head[1] |= 0x80;
+    memcpy(head + head_len + 4, text, len);
+    return ask(p, frames, 7 + head_len + 4 + len, want);
+}
+
+static bool upgrade(struct peer *p)
+{
+    static const char text[] = "GET /signal HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
+                               "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                               "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    join(p);
+    return ask(p, text, sizeof text - 1, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+}
+
+static bool stream(struct peer *p)
+{
+    static const char text[] = "GET /signal/abcdefghijklmnopqrstuvwxyz HTTP/1.1\r\n"
+                               "Host: localhost\r\n\r\n";
+    join(p);
+    return ask(p, text, sizeof text - 1, "text/event-stream");
+}
+
+static bool post(struct peer *listener, const char *message, const char *want)
+{
+    char text[512];
+    int len = snprintf(text, sizeof text,
+                       "POST /signal/abcdefghijklmnopqrstuvwxyz HTTP/1.1\r\nHost: localhost\r\n"
+                       "Content-Length: %zu\r\n\r\n%s",
+                       strlen(message), message);
+    join(&peers[2]);
+    bool good = ask(&peers[2], text, (size_t)len, "204");
+    part(&peers[2]);
+    listener->len = 0;
+    hear(listener);
+    return good && strstr(listener->got, want);
+}
+
+static bool call(void)
+{
+    static char text[3100];
+    struct peer *a = &peers[0], *b = &peers[1];
+    snprintf(text, sizeof text, "{\"type\":\"message\",\"data\":\"%03000d\"}", 0);
+    bool good = upgrade(a) && stream(b);
+    good = good && speak(a, "{\"type\":\"register\",\"name\":\"a\"}", "registered") &&
+           speak(a, "{\"type\":\"join\",\"room\":\"r\"}", "joined") &&
+           post(b, "{\"type\":\"register\",\"name\":\"b\"}", "registered") &&
+           post(b, "{\"type\":\"join\",\"room\":\"r\"}", "joined");
+    if (good) {
+        speak(a, text, "");
+        b->len = 0;
+        hear(b);
+        good = strstr(b->got, "000000") && speak(a, "{\"type\":\"ice\"}", "iceServers");
+    }
+    part(a);
+    part(b);
+    return good;
+}
+
+// Whether all of it was there.
+static bool everything(void)
+{
+    static const char urls[] = "{\"iceServers\":[{\"urls\":[\"stun:127.";
+    bool good = get(join, "/", "200 OK");
+    good &= get(join_handed, "/", "200 OK");
+    good &= get(join, "/ice", urls);
+    good &= get(join, "/_matrix/client/v3/voip/turnServer", "?transport=udp\"]");
+    good &= get(join, "/nothing", "404");
+    return call() && good;
+}
+
+// Sessions may be within their grace, and connections may wait for their end.
+static void settle(void)
+{
+    for (int i = 0; i < 200 && (server->link_count || server->client_count); i++) {
+        usleep(20000);
+        world_turn(server);
+    }
+    world_check_empty(server);
+}
+
+// Blocks that are in use; some are kept for the next who has something to say.
+static long live(void)
+{
+    return alloc_live - (long)server->spare_count;
+}
+
+static void each_allocation_fails(void **state)
+{
+    int rounds = 0, survived = 0;
+    json_set_alloc_funcs(malloc, free); // so that its failures are counted, too
+    server = world_server("grace = 0;");
+    assert_true(everything());
+    settle();
+    long before = live();
+    do {
+        alloc_failed = 0;
+        alloc_fail_at = rounds++;
+        bool good = everything();
+        alloc_fail_at = -1;
+        survived += good;
+        assert_true(good || alloc_failed);
+        assert_true(everything());
+        settle();
+        assert_int_equal(live(), before);
+    } while (alloc_failed);
+    printf("# %d allocations failed, one by one; %d times nobody noticed\n", rounds - 1,
+           survived - 1);
+    assert_true(rounds > 20);
+}
+
+// As nothing more can be had for a while.
+static void none_for_a_while(void **state)
+{
+    settle();
+    long before = live();
+    for (int last = 1; last < 64; last *= 2) {
+        alloc_failed = 0;
+        for (int i = 0; i < 8; i++) {
+            alloc_fail_at = last;
+            everything();
+        }
+        alloc_fail_at = -1;
+        assert_true(everything());
+        settle();
+        assert_int_equal(live(), before);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_allocation_fails),
+        cmocka_unit_test(none_for_a_while),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
