@@ -19,7 +19,7 @@ bool bench_stopped(void)
     return stopped;
 }
 
-static void say(const char *fmt, va_list ap)
+static void __attribute__((format(printf, 1, 0))) say(const char *fmt, va_list ap)
 {
     progress_clear();
     fflush(stdout);

@@ -13,6 +13,7 @@
 
 #include "bench/rooms.h"
 #include "bench/wsclient.h"
+#include "util/codec.h"
 
 static void watch(struct rooms *r, struct room_client *c, int op, uint32_t events)
 {
@@ -184,9 +185,10 @@ static size_t take_answer(struct rooms *r, struct room_client *c, const uint8_t 
     if (!end || len < 12)
         return 0;
     if (memcmp(data, "HTTP/1.1 101", 12) != 0) {
-        int line = (int)strcspn((const char *)data, "\r");
-        fail(r, c, "no WebSocket of this dialect is there: %.*s", line < 80 ? line : 80,
-             (const char *)data);
+        char line[84];
+        const uint8_t *cr = memchr(data, '\r', len);
+        fail(r, c, "no WebSocket of this dialect is there: %s",
+             text_escape(line, sizeof(line), data, (size_t)(cr - data)));
         return 0;
     }
     c->state = ROOM_JOINING;

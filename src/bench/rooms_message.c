@@ -102,7 +102,7 @@ void room_message_take(struct rooms *r, struct room_client *c, const uint8_t *da
     c->received++;
     r->delivered++;
     if (r->measuring) {
-        int64_t took = r->read_ns - (int64_t)take_letters(mark + TIME_AT, 16);
+        int64_t took = (int64_t)((uint64_t)r->read_ns - take_letters(mark + TIME_AT, 16));
         histogram_add(&r->latency, took > 0 ? (uint64_t)took : 0);
     }
     if (r->sending)

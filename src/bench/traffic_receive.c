@@ -40,8 +40,9 @@ static void judge(struct lane *lane, const struct stamp *stamp, int64_t arrived_
         count_add(&lane->paced_delivered, 1);
     if (order == ORDER_LATE)
         count_add(&lane->late, 1);
-    histogram_add(&lane->latency[stamp->slot],
-                  arrived_ns > stamp->sent_ns ? (uint64_t)(arrived_ns - stamp->sent_ns) : 0);
+    histogram_add(&lane->latency[stamp->slot], arrived_ns > stamp->sent_ns
+                                                   ? (uint64_t)arrived_ns - (uint64_t)stamp->sent_ns
+                                                   : 0);
 }
 
 static uint32_t payload_of(const struct lane *lane, uint32_t flow)
