@@ -138,6 +138,7 @@ static struct client *client_new(struct http *h, bool tls)
     c->tls = tls;
     c->fd = -1;
     bufferevent_incref(bev); // until on_fresh
+    bufferevent_setcb(bev, NULL, NULL, NULL, c);
     c->next = h->clients;
     c->prev = &h->clients;
     if (c->next)
@@ -149,17 +150,27 @@ static struct client *client_new(struct http *h, bool tls)
     return c;
 }
 
+// evhttp is about to make what it cannot do without.
+static void begin_connection(struct http *h)
+{
+    reserve_open(&h->reserve);
+    if (reserve_low(&h->reserve))
+        http_pause(h);
+}
+
 // Where NULL is returned evhttp makes a bufferevent by itself: client_of does not know it, and its
 // first request is its last.
 static struct bufferevent *on_bufferevent(struct event_base *base, void *arg)
 {
     struct http *h = arg;
+    begin_connection(h);
     struct client *c = client_new(h, http_conf(h)->signal.tls);
     return c ? c->bev : NULL;
 }
 
 struct bufferevent *client_handed(struct http *h, int fd, const struct addr *addr, bool tls)
 {
+    begin_connection(h);
     struct client *c = client_new(h, tls);
     if (!c)
         return NULL;
@@ -293,10 +304,12 @@ static void on_fresh(evutil_socket_t fd, short what, void *arg)
     for (struct client *c = h->clients, *next; c && c->state == CLIENT_FRESH; c = next) {
         void *owner = NULL;
         next = c->next;
-        // evhttp has set its callbacks by now, with the connection as their argument; none are left
-        // when it has given up on it.
+        // evhttp has set its callbacks by now, with the connection as their argument. None are left
+        // when it has given up on it, and ours are where it had no memory to begin with.
         bufferevent_getcb(c->bev, NULL, NULL, NULL, &owner);
-        if (!owner) {
+        if (!owner || owner == c) {
+            if (owner)
+                bufferevent_free(c->bev);
             bufferevent_decref(c->bev);
             close_handed(c);
             forget(c);
@@ -333,6 +346,7 @@ void clients_detach(struct http *h)
 static void on_complete(struct evhttp_request *req, void *arg)
 {
     struct client *c = arg;
+    reserve_open(&c->http->reserve); // for the next request
     if (c->state == CLIENT_REPLYING)
         set_state(c, CLIENT_READING);
 }

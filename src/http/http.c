@@ -57,25 +57,6 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     schedule_tick(h, signal_hub_tick(h->hub, http_clock_ms()));
 }
 
-// --- time ---
-
-static void on_second(evutil_socket_t fd, short what, void *arg)
-{
-    struct http *h = arg;
-    int64_t now_ms = http_clock_ms();
-    clients_sweep(h, now_ms);
-    links_sweep(h, now_ms);
-    handover_retry(h);
-}
-
-static void on_reap(evutil_socket_t fd, short what, void *arg)
-{
-    struct http *h = arg;
-    links_reap(h);
-    if (h->stop_ms && h->link_count == 0)
-        event_base_loopbreak(h->base);
-}
-
 // --- accepting ---
 
 // As a rule no descriptor is left. The listener would be ready again at once. evhttp has made
@@ -87,19 +68,57 @@ static void on_accept_error(struct evconnlistener *listener, void *evhttp)
     uint32_t more;
     if (log_limit_pass(&h->log_accept, 2, http_clock_ms() / 1000, &more))
         log_warning("http", "cannot accept a connection: %s; trying again", strerror(err));
+    http_pause(h);
+}
+
+void http_pause(struct http *h)
+{
     const struct timeval pause = {0, 200000};
-    evconnlistener_disable(listener);
-    event_add(&h->resume_accept, &pause);
+    for (unsigned i = 0; i < h->listener_count; i++)
+        evconnlistener_disable(h->listeners[i]);
+    h->paused = true;
+    event_add(&h->resume_accept, &pause); // else on_second
 }
 
 static void on_resume_accept(evutil_socket_t fd, short what, void *arg)
 {
     struct http *h = arg;
-    for (unsigned i = 0; i < h->listener_count && !h->stop_ms; i++)
-        evconnlistener_enable(h->listeners[i]);
-    if (!h->stop_ms)
+    if (h->stop_ms)
+        return;
+    reserve_open(&h->reserve);
+    if (reserve_low(&h->reserve)) {
+        http_pause(h);
+        return;
+    }
+    h->paused = false;
+    for (unsigned i = 0; i < h->listener_count; i++)
+        h->paused |= evconnlistener_enable(h->listeners[i]) != 0;
+    handover_retry(h);
+}
+
+// --- time ---
+
+static void on_second(evutil_socket_t fd, short what, void *arg)
+{
+    struct http *h = arg;
+    int64_t now_ms = http_clock_ms();
+    clients_sweep(h, now_ms);
+    links_sweep(h, now_ms);
+    if (h->paused)
+        on_resume_accept(-1, EV_TIMEOUT, h);
+    else
         handover_retry(h);
 }
+
+static void on_reap(evutil_socket_t fd, short what, void *arg)
+{
+    struct http *h = arg;
+    links_reap(h);
+    if (h->stop_ms && h->link_count == 0)
+        event_base_loopbreak(h->base);
+}
+
+// --- listening ---
 
 // Owns fd.
 static int attach(struct http *h, struct evhttp *evhttp, int fd)
@@ -198,7 +217,7 @@ static struct evhttp *make_evhttp(struct http *h)
 
 static int build(struct http *h)
 {
-    struct event_config *cfg = event_config_new();
+    struct event_config *cfg = reserve_init(&h->reserve) ? NULL : event_config_new();
     if (!cfg)
         return -ENOMEM;
     event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK);
@@ -364,6 +383,7 @@ void http_free(struct http *h)
         event_base_free(h->base);
     snapshot_unref(h->snapshot);
     websockets_free(h);
+    reserve_free(&h->reserve);
     free(h->by_fd);
     free(h->sources);
     free(h);

@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include "http/http.h"
+#include "http/reserve.h"
 #include "signal/hub.h"
 #include "util/addr.h"
 #include "util/log.h"
@@ -83,6 +84,8 @@ struct http {
     unsigned link_count;
     struct event_stream *sessions[EVENTS_BUCKETS];
     struct log_limit log_full, log_accept;
+    struct reserve reserve;
+    bool paused;     // it accepts nothing
     int64_t stop_ms; // when to end; 0: not yet
     pthread_t thread;
     bool started;
@@ -106,6 +109,9 @@ static inline const struct conf *http_conf(const struct http *h)
 
 // Bytes that a connection may send ahead of what has been taken of it.
 size_t http_input_max(const struct http *h);
+
+// Accepts nothing for a moment: descriptors or memory are short.
+void http_pause(struct http *h);
 
 // --- client.c ---
 

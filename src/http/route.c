@@ -125,6 +125,8 @@ void route_request(struct evhttp_request *req, void *arg)
     }
     if (!x.path)
         x.path = "";
+    if (reserve_low(&h->reserve))
+        answer_add(&x, "Connection", "close"); // the next request would be one more
     const char *wrong = check_body(&x);
     if (!wrong)
         wrong = check_headers(&x);

@@ -8,6 +8,7 @@
 long alloc_live;
 long alloc_bytes;
 long alloc_fail_at = -1;
+long alloc_fail_count = 1;
 unsigned alloc_failed;
 
 void *__real_malloc(size_t size);
@@ -21,8 +22,13 @@ void __wrap_free(void *p);
 
 static bool fails(void)
 {
-    if (alloc_fail_at < 0 || alloc_fail_at-- > 0)
+    static long more;
+    if (alloc_fail_at < 0 || alloc_fail_at-- > 0) {
+        more = alloc_fail_count;
         return false;
+    }
+    if (--more > 0)
+        alloc_fail_at = 0; // and the next one
     alloc_failed++;
     return true;
 }
