@@ -25,7 +25,9 @@
 #ifdef WITH_SIGNAL
 #include "http/http.h"
 #endif
+#include "util/codec.h"
 #include "util/log.h"
+#include "util/standard.h"
 #include "worker/server.h"
 
 #define EXIT_CONFIG 2
@@ -180,7 +182,17 @@ struct account {
     gid_t gid;
 };
 
-// 0, or -ENOENT when the configuration names nobody of this host.
+static void tell_missing(const struct conf *conf, const char *key, const char *name)
+{
+    char shown[128], why[256], text[1536];
+    text_escape(shown, sizeof shown, name, strlen(name));
+    snprintf(why, sizeof why, "%s: this host has no %s \"%s\": make it, or leave the key out", key,
+             key, shown);
+    conf_explain(conf, why, text, sizeof text);
+    fprintf(stderr, "%s\n", text);
+}
+
+// 0, or -ENOENT when the configuration names nobody of this host: that has been told.
 static int find_account(const struct conf *conf, struct account *out)
 {
     *out = (struct account){.other = false};
@@ -189,8 +201,7 @@ static int find_account(const struct conf *conf, struct account *out)
     const struct passwd *pw = getpwnam(conf->user);
     const struct group *gr = conf->group ? getgrnam(conf->group) : NULL;
     if (!pw || (conf->group && !gr)) {
-        log_error("main", "%s: no such %s on this host", pw ? conf->group : conf->user,
-                  pw ? "group" : "user");
+        tell_missing(conf, pw ? "group" : "user", pw ? conf->group : conf->user);
         return -ENOENT;
     }
     out->uid = pw->pw_uid;
@@ -442,17 +453,25 @@ static int start(struct daemon *d, struct conf *conf, const struct account *acco
     return -EIO;
 }
 
+static void tell_log(const struct conf *conf, int err)
+{
+    char why[1280], text[2560];
+    snprintf(why, sizeof why, "log.target: %s: %s", conf->log.target, strerror(-err));
+    conf_explain(conf, why, text, sizeof text);
+    fprintf(stderr, "%s\n", text);
+}
+
 static int serve(struct options *o, struct conf *conf, struct dev *dev, const sigset_t *signals,
                  struct timespec started)
 {
     struct account account;
     if (find_account(conf, &account)) {
         conf_free(conf);
-        return 1;
+        return EXIT_CONFIG;
     }
     int err = open_log(conf, &account);
     if (err) {
-        fprintf(stderr, "turnpiked: log.target: %s: %s\n", conf->log.target, strerror(-err));
+        tell_log(conf, err);
         conf_free(conf);
         return 1;
     }
@@ -484,7 +503,10 @@ static int serve(struct options *o, struct conf *conf, struct dev *dev, const si
 
 static int check(const struct options *o, const struct conf *conf)
 {
+    struct account account;
     const char *why;
+    if (find_account(conf, &account))
+        return EXIT_CONFIG;
     if (server_check(conf, &why)) {
         fprintf(stderr, "%s\n", why);
         return EXIT_CONFIG;
@@ -500,6 +522,7 @@ int main(int argc, char **argv)
     struct options o = {.program = argv[0]};
     struct dev *dev = NULL;
     sigset_t signals;
+    standard_fill();
     int status = parse_options(&o, argc, argv);
     if (status)
         return status == 1 ? 0 : status;

@@ -108,17 +108,32 @@ void server_set_http(struct server *s, worker_http *take, void *arg)
         worker_set_http(s->workers[i], take, arg);
 }
 
+static const char *explain_stores(const struct conf *conf, const char *why)
+{
+    char text[1536];
+    snprintf(text, sizeof text, "auth.stores: %s", why);
+    return snapshot_explain(conf, text);
+}
+
 int server_start(struct server *s, const char **why)
 {
+    static _Thread_local char text[160];
     for (unsigned i = 0; i < s->worker_count; i++) {
         int err = worker_open_stores(s->workers[i], why);
-        if (err)
+        if (err) {
+            *why = explain_stores(s->snapshot->conf, *why);
             return err;
+        }
     }
     for (unsigned i = 0; i < s->worker_count; i++) {
         int err = worker_start(s->workers[i]);
         if (err) {
-            *why = "cannot start a thread";
+            snprintf(
+                text, sizeof text,
+                "cannot start a thread for worker %u of %u: %s; see the limits of this process, "
+                "or set workers lower",
+                i + 1, s->worker_count, strerror(-err));
+            *why = text;
             return err;
         }
     }
@@ -201,7 +216,7 @@ int server_reload(struct server *s, struct conf *conf, const char **why)
         return -EINVAL;
     int err = try_stores(snapshot, why);
     if (err) {
-        *why = snapshot_explain(snapshot->conf, *why);
+        *why = explain_stores(snapshot->conf, *why);
         snapshot_unref(snapshot);
         return err;
     }

@@ -4,14 +4,19 @@
 #include "worker/snapshot.h"
 
 #include <errno.h>
-#include <netdb.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "net/host.h"
+#include "net/resolve.h"
+#include "util/log.h"
+#include "worker/internal.h"
 
+#define STORES_MAX 8          // as the schema allows
 #define STORE_ENDPOINTS_MAX 8 // of one store
+#define NAME_ADDRESSES_MAX 16
+#define RESOLVE_MS 3000 // a start or reload waits no longer for names
 
 // A list of addresses that grows while a snapshot is made.
 struct list {
@@ -61,23 +66,58 @@ static bool find_relays(struct snapshot *s, const char **why)
     return l.count > 0 && !l.failed;
 }
 
-static void add_store_endpoints(struct list *closed, const char *uri)
+// A store's end point while its name is being looked up.
+struct name {
+    struct stores_endpoint end;
+    bool numeric;
+    struct resolve *resolve;
+};
+
+static void begin_name(struct name *n, struct list *closed)
 {
-    struct stores_endpoint ends[STORE_ENDPOINTS_MAX];
-    size_t n = stores_endpoints(uri, ends, STORE_ENDPOINTS_MAX);
-    for (size_t i = 0; i < n; i++) {
-        struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found;
-        if (getaddrinfo(ends[i].host, NULL, &hints, &found))
-            continue;
-        for (struct addrinfo *ai = found; ai; ai = ai->ai_next) {
-            struct addr a;
-            if (addr_from_sockaddr(&a, ai->ai_addr))
-                continue;
-            a.port = ends[i].port;
-            list_add(closed, &a);
-        }
-        freeaddrinfo(found);
+    struct addr a;
+    n->numeric = addr_parse_ip(&a, n->end.host, n->end.port) == 0;
+    if (n->numeric)
+        list_add(closed, &a);
+    else
+        n->resolve = resolve_start(n->end.host);
+}
+
+static void end_name(struct name *n, int64_t until_ms, struct list *closed)
+{
+    struct addr found[NAME_ADDRESSES_MAX];
+    const char *why;
+    if (n->numeric)
+        return;
+    size_t count = resolve_finish(n->resolve, until_ms, found, NAME_ADDRESSES_MAX, &why);
+    if (!count)
+        log_warning(
+            "conf",
+            "auth.stores: the name %s cannot be resolved: %s; peers can be there, and are not "
+            "refused, until a reload finds it",
+            n->end.host, why);
+    for (size_t i = 0; i < count; i++) {
+        found[i].port = n->end.port;
+        list_add(closed, &found[i]);
     }
+}
+
+// All at once, so that they share the time that there is.
+static void add_stores(struct list *closed, const struct conf *c)
+{
+    struct name names[STORES_MAX * STORE_ENDPOINTS_MAX] = {0};
+    struct stores_endpoint ends[STORE_ENDPOINTS_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < c->auth.store_count && i < STORES_MAX; i++) {
+        size_t n = stores_endpoints(c->auth.stores[i], ends, STORE_ENDPOINTS_MAX);
+        for (size_t j = 0; j < n; j++)
+            names[count++].end = ends[j];
+    }
+    for (size_t i = 0; i < count; i++)
+        begin_name(&names[i], closed);
+    int64_t until_ms = clock_ms() + RESOLVE_MS;
+    for (size_t i = 0; i < count; i++)
+        end_name(&names[i], until_ms, closed);
 }
 
 static void close_listener(struct list *l, const struct conf_listen *listen)
@@ -102,8 +142,7 @@ static bool find_closed(struct snapshot *s)
         close_listener(&l, &c->listen[i]);
     if (c->signal.listen.addr.port)
         close_listener(&l, &c->signal.listen);
-    for (size_t i = 0; i < c->auth.store_count; i++)
-        add_store_endpoints(&l, c->auth.stores[i]);
+    add_stores(&l, c);
     s->closed = l.items;
     s->policy.closed = l.items;
     s->policy.closed_count = l.count;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The daemon's life: start, mistakes, privileges, signals, end."""
 
+import ctypes
 import json
 import os
 import pwd
@@ -16,6 +17,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib
 
 import client
 import daemon
+import netns
 import stun
 import tap
 import websocket
@@ -252,9 +254,98 @@ def test_privileges():
             c.bind(client.name_of(peer), 0x4000)
             c.send_channel(0x4000, b"x")
             tap.equal(peer.recv(100), b"x", "at the peer")
-    code, _, err = run_daemon("-c", write(config_text(settings(free_port(), user="no-such-user"))))
-    tap.check(code in (1, 2) and "no-such-user" in err, "unknown user: %d %s" % (code, err))
-    tap.equal(len(err.splitlines()), 1, "lines about it: %s" % err)
+
+
+def test_no_such_account():
+    """a user or group that this host does not have: file:line, exit code 2, --check says the same; a log that cannot be opened: the line, too"""
+    text = "realm = \"example.org\";\n"
+    for add, line, key in (("user = \"no-such-user\";\n", 2, "user"), ("user = \"nobody\";\ngroup = \"no-such-group\";\n", 3, "group")):
+        path = write(text + add)
+        for args in (("-c", path), ("-c", path, "--check")):
+            code, out, err = run_daemon(*args)
+            tap.equal((code, out), (2, ""), "exit code and output of %r: %s" % (args, err))
+            tap.check(err.startswith("%s:%d: %s: " % (path, line, key)) and "no-such-" + key in err, "%r" % err)
+            tap.equal(len(err.splitlines()), 1, "lines about it: %s" % err)
+    path = write(text + "log = { target = \"file:/nonexistent/folder/log\"; };\n")
+    code, _, err = run_daemon("-c", path)
+    tap.equal((code, err), (1, "%s:2: log.target: file:/nonexistent/folder/log: No such file or directory\n" % path), "code and message")
+
+
+def test_no_thread():
+    """a thread that cannot be made: told, with what to do, exit code 1, and nothing is left running"""
+    if os.geteuid():
+        raise tap.Skip("only root can become the user whose limit is reached")
+
+    def limited():
+        daemon.die_with_parent()
+        resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
+    path = write(config_text(settings(free_port(), user="nobody")))
+    done = subprocess.run([daemon.TURNPIKED, "-c", path], capture_output=True, text=True, timeout=30 * tap.SLOW, check=False, preexec_fn=limited)
+    tap.equal(done.returncode, 1, "exit code: %s" % done.stderr)
+    tap.check("cannot start a thread for worker 1 of 2: " in done.stderr and "workers" in done.stderr, done.stderr)
+
+
+def test_closed_descriptors():
+    """started without standard input, output and error: no socket takes their places, where log lines would go to clients"""
+    port = free_port()
+
+    def closed():
+        daemon.die_with_parent()
+        for fd in range(3):
+            os.close(fd)
+    with subprocess.Popen([daemon.TURNPIKED, "-c", write(config_text(settings(port)))], preexec_fn=closed) as child:
+        tap.cleanup(child.kill)
+        end = time.monotonic() + daemon.PATIENCE
+        while True:
+            with client.Client(("127.0.0.1", port), timeout=0.2) as c:
+                msg = c.binding()
+            if msg:
+                break
+            tap.check(time.monotonic() < end and child.poll() is None, "no answer")
+        for fd in range(3):
+            tap.equal(os.readlink("/proc/%d/fd/%d" % (child.pid, fd)), "/dev/null", "descriptor %d" % fd)
+        child.terminate()
+        tap.equal(child.wait(daemon.PATIENCE), 0, "exit code")
+
+
+class SilentNames:
+    """A network namespace, and a view of the files, in which name servers never answer."""
+
+    MS_BIND, MS_REC, MS_PRIVATE, CLONE_NEWNS = 0x1000, 0x4000, 0x40000, 0x20000
+
+    def __init__(self):
+        netns.need()
+        if not os.path.exists("/etc/resolv.conf"):
+            raise tap.Skip("no /etc/resolv.conf")
+        self.ns = netns.Namespace()
+        self.inside = self.ns.inside
+        self.resolv = os.path.join(folder(), "resolv.conf")
+        with open(self.resolv, "w", encoding="ascii") as f:
+            f.write("nameserver 127.0.0.1\nnameserver 127.0.0.2\nnameserver 127.0.0.3\noptions timeout:30 attempts:5\n")
+        with self.ns.inside():
+            self.sink = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.sink.bind(("0.0.0.0", 53))
+        tap.cleanup(self.sink.close)
+
+    def enter(self):
+        self.ns.enter()
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.unshare(self.CLONE_NEWNS) or libc.mount(b"none", b"/", None, self.MS_REC | self.MS_PRIVATE, None) or \
+                libc.mount(self.resolv.encode(), b"/etc/resolv.conf", None, self.MS_BIND, None):
+            raise OSError(ctypes.get_errno(), "mount")
+
+
+def test_silent_name_servers():
+    """name servers that never answer for the name of a store: start, reload and end do not wait for them, and it is told"""
+    with Daemon(netns=SilentNames(), auth={"stores": ["redis://redis.example.org:6379", "redis+sentinel://a.example.org,b.example.org/main"]}) as d:
+        for name in ("redis", "a", "b"):
+            tap.check("%s.example.org cannot be resolved" % name in d.read_log(), "not told: %s" % d.read_log())
+        with d.client() as c:
+            c.allocate()
+            os.kill(d.pid, signal.SIGHUP)
+            d.wait_log("configuration reloaded")
+            tap.equal(c.refresh(), 600, "Refresh after the reload")
+        os.kill(d.pid, signal.SIGHUP)
 
 
 def test_log_file_after_privileges():
