@@ -34,6 +34,7 @@ struct admin_store {
     char error[512];
 };
 
+// Each opens a store of its kind, for admin_open: 0, or a negative errno with *why.
 int admin_sqlite_open(struct admin_store **out, const struct store_uri *uri, const char **why);
 int admin_redis_open(struct admin_store **out, const struct store_uri *uri, const char **why);
 

@@ -24,6 +24,7 @@ struct redis_args {
     size_t len[REDIS_ARGS_MAX];
 };
 
+// Appends a word, borrowed; at most REDIS_ARGS_MAX of them.
 void redis_args_add(struct redis_args *a, const void *data, size_t len);
 void redis_args_add_text(struct redis_args *a, const char *text);
 

@@ -12,6 +12,7 @@ struct admin_sqlite {
     sqlite3 *db;
 };
 
+// Its database, borrowed.
 sqlite3 *admin_sqlite_db(struct admin_store *s);
 
 // Sets the error to SQLite's; -EIO.

@@ -23,6 +23,8 @@ struct cache_view {
 struct redis_cache *redis_cache_new(size_t entries);
 void redis_cache_free(struct redis_cache *c);
 
+// What is known under a key, which was used by that. False: nothing. out->value is borrowed until
+// the next put, drop or free.
 bool redis_cache_get(struct redis_cache *c, enum cache_kind kind, const void *key, size_t len,
                      struct cache_view *out);
 
@@ -31,6 +33,7 @@ bool redis_cache_get(struct redis_cache *c, enum cache_kind kind, const void *ke
 void redis_cache_put(struct redis_cache *c, enum cache_kind kind, const void *key, size_t len,
                      void *value, int64_t asked_ms, unsigned age);
 
+// Forgets what is known under a key.
 void redis_cache_drop(struct redis_cache *c, enum cache_kind kind, const void *key, size_t len);
 
 // From now on everything that is in the cache has to be asked again, but may still stand in while

@@ -30,6 +30,7 @@ struct redis_key {
     char text[1536];
 };
 
+// Keys of the table above; hash: the STUN_USERHASH_LEN bytes of a USERHASH.
 void redis_key_user(struct redis_key *k, const char *realm, const void *name, size_t len);
 void redis_key_userhash(struct redis_key *k, const char *realm, const void *hash);
 void redis_key_secrets(struct redis_key *k, const char *realm);

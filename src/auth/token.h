@@ -32,6 +32,7 @@ struct token_key {
     uint8_t bytes[TOKEN_KEY_MAX]; // token_key_len of them
 };
 
+// Bytes of a key: 32 or 16.
 size_t token_key_len(enum token_algorithm algorithm);
 const char *token_algorithm_name(enum token_algorithm algorithm); // "A256GCM"
 // 0 or -EINVAL.

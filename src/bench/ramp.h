@@ -27,6 +27,7 @@ struct ramp_search {
     enum ramp_verdict limit;
 };
 
+// Begins with that rate, in packets per second.
 void ramp_start(struct ramp_search *s, double rate);
 
 // The rate to try next, or 0 when good and bad are within 3 %.

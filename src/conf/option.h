@@ -74,6 +74,7 @@ extern const struct conf_codec conf_codec_transport, conf_codec_listen_address, 
     conf_codec_external, conf_codec_range, conf_codec_level, conf_codec_format,
     conf_codec_transport_address, conf_codec_tls_version, conf_codec_token_algorithm;
 
+// Whether a text will do for an option: 0, or -EINVAL with *why.
 int conf_check_realm(const char *text, const char **why);
 int conf_check_user_key(const char *text, const char **why);
 int conf_check_nonce_key(const char *text, const char **why);

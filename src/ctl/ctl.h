@@ -130,6 +130,7 @@ int ctl_parse_duration(uint64_t *out, const char *text); // "90", "90s", "15m", 
 int ctl_parse_number(uint64_t *out, const char *text,
                      uint64_t max); // decimal, with k, M or G behind it
 
+// What there is to say of a user. NULL: out of memory.
 json_t *ctl_record_json(const struct ctl *c, const struct auth_record *rec);
 // Prints and frees. CTL_OK or CTL_FAILED.
 int ctl_print_json(json_t *j);

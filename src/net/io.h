@@ -88,6 +88,7 @@ void io_flush(struct io *io);
 // Sends what is queued to one sink and forgets it: before the sink is freed.
 void io_sink_retire(struct io *io, struct io_sink *sink);
 
+// For whoever sends past the queue and counts that; borrowed as long as io lives.
 struct io_counters *io_counters(struct io *io);
 
 #endif

@@ -47,6 +47,7 @@ void step_fact_addr(struct report *r, const char *key, const struct addr *a);
 // What is going on, for who watches a terminal.
 void step_progress(struct report *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+// The end of a step that went well.
 void step_ok(struct report *r);
 // Neither good nor the end, such as an address that does not answer while there are others.
 void step_warn(struct report *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -24,7 +24,9 @@ void frame_free(struct frame *f);
 // Begins anew. Gives back what a frame longer than keep has taken.
 void frame_begin(struct frame *f, size_t keep);
 
+// Appends bytes. Out of memory: failed is set, and nothing is appended any more.
 void frame_put(struct frame *f, const void *data, size_t len);
+// Likewise decimal digits.
 void frame_number(struct frame *f, int64_t n);
 // ,"id":<as it came>; nothing for a value that is absent. key is ASCII.
 void frame_member(struct frame *f, const char *key, const struct jvalue *v);

@@ -100,6 +100,7 @@ struct signal_stats {
     uint64_t errors;      // `error` frames sent
 };
 
+// The values that stand first in the comments of struct signal_settings.
 void signal_settings_default(struct signal_settings *s);
 
 // NULL: out of memory, or settings that make no sense (0 where 0 is not allowed, name_max or
@@ -143,6 +144,7 @@ void signal_hub_drain(struct signal_hub *hub, uint32_t retry_ms);
 // Ends every session, with `bye` (reason drain) to its rooms, and every connection with 1001.
 void signal_hub_close_all(struct signal_hub *hub);
 
+// What there is now, and what has happened since the hub was made.
 struct signal_stats signal_hub_stats(const struct signal_hub *hub);
 
 // Whether a token is good now, for what is not a `register` (GET /ice): signed with one of the

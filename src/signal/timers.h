@@ -22,6 +22,7 @@ struct timers {
 // Puts a timer in; it stays until it is removed. 0, or -ENOMEM.
 int timers_add(struct timers *h, struct timer *t, int64_t due_ms);
 
+// Takes out a timer that is in.
 void timers_remove(struct timers *h, struct timer *t);
 
 // Moves a timer that is in, TIMER_NEVER included.
@@ -30,6 +31,7 @@ void timers_set(struct timers *h, struct timer *t, int64_t due_ms);
 // The one that is due first, NULL: there is none.
 struct timer *timers_first(const struct timers *h);
 
+// Gives back the heap; the timers are their owners'.
 void timers_free(struct timers *h);
 
 #endif

@@ -115,6 +115,7 @@ void stun_begin(struct stun_writer *w, void *buf, size_t cap, enum stun_class cl
 // stun_begin for the answer to a request: its method and transaction id, class SUCCESS or ERROR.
 void stun_begin_reply(struct stun_writer *w, void *buf, size_t cap, enum stun_class class_, const struct stun_msg *req);
 
+// Each appends an attribute. With one that does not fit, stun_end returns 0.
 void stun_put(struct stun_writer *w, uint16_t type, const void *value, size_t len); // pads with zeros
 void stun_put_u32(struct stun_writer *w, uint16_t type, uint32_t value);
 void stun_put_u64(struct stun_writer *w, uint16_t type, uint64_t value);

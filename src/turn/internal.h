@@ -202,16 +202,18 @@ struct turn_allocation *allocation_age(struct turn_server *s, struct turn_alloca
 struct turn_allocation *allocation_take(struct turn_server *s, const struct turn_tuple *tuple,
                                         int64_t now_ms);
 
+// Remembers the Refresh that deleted the allocation of a 5-tuple, in place of the oldest one, and
+// says for TOMBSTONE_MS whether this was it.
+void tombstone_put(struct turn_server *s, const struct turn_tuple *tuple, const uint8_t *txid,
+                   int64_t now_ms);
+bool tombstone_find(const struct turn_server *s, const struct turn_tuple *tuple,
+                    const uint8_t *txid, int64_t now_ms);
+
 // --- limit.c ---
 // The user's own limit, as its record says now.
 void limit_grant(struct turn_server *s, struct turn_allocation *a, const struct auth_grant *grant);
 // After the configuration has changed.
 void limit_update(struct turn_server *s, struct turn_allocation *a);
-
-void tombstone_put(struct turn_server *s, const struct turn_tuple *tuple, const uint8_t *txid,
-                   int64_t now_ms);
-bool tombstone_find(const struct turn_server *s, const struct turn_tuple *tuple,
-                    const uint8_t *txid, int64_t now_ms);
 
 // --- mobility_table.c ---
 // A visit, or the mobility of an allocation. NULL: out of memory.

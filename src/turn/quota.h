@@ -21,6 +21,7 @@ struct quota_user {
     uint8_t name[]; // name_len bytes and a zero
 };
 
+// NULL: out of memory.
 struct quota *quota_new(void);
 void quota_free(struct quota *q); // everything must have been released
 
@@ -32,6 +33,7 @@ int quota_acquire(struct quota *q, const void *user, size_t len, uint32_t user_m
 // Counts one less; u may be freed by it. NULL is nothing.
 void quota_release(struct quota *q, struct quota_user *u);
 
+// Allocations of all users.
 uint32_t quota_total(struct quota *q);
 
 // What everyone relays; not under the mutex.

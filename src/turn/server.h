@@ -284,6 +284,7 @@ struct turn_allocation *turn_server_detach(struct turn_server *s, uint64_t sessi
 // Takes it over, in any case: 0, or a negative errno and it has been closed.
 int turn_server_adopt(struct turn_server *s, struct turn_allocation *a, int64_t now_ms);
 
+// Allocations that are in its table.
 size_t turn_server_count(const struct turn_server *s);
 
 // Calls each for every allocation; it may close that one. Stops when it returns false.

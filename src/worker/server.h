@@ -35,7 +35,9 @@ int server_reload(struct server *s, struct conf *conf, const char **why);
 // Ends every allocation and thread, and frees all. NULL is nothing.
 void server_free(struct server *s);
 
+// How many workers it has.
 unsigned server_workers(const struct server *s);
+// The configuration in force. Borrowed until the next reload.
 const struct conf *server_conf(const struct server *s);
 // Borrowed until the next reload: take a reference to keep it.
 struct snapshot *server_snapshot(const struct server *s);
