@@ -14,20 +14,6 @@
 
 enum { WIRE_IPV4 = 1 << 24, WIRE_IPV6 = 2 << 24 };
 
-static int setup(void **state)
-{
-    struct fixture *f = fixture_new();
-    fixture_login(f);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fixture_free(*state);
-    return 0;
-}
-
 static void begin(struct fixture *f)
 {
     request_begin(f, STUN_REQUEST, STUN_ALLOCATE);
@@ -516,22 +502,22 @@ static void nothing_is_left_of_a_failure(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(success, setup, teardown),
-        cmocka_unit_test_setup_teardown(sha256, setup, teardown),
-        cmocka_unit_test_setup_teardown(authentication, setup, teardown),
-        cmocka_unit_test_setup_teardown(order_of_checks, setup, teardown),
-        cmocka_unit_test_setup_teardown(requested_transport, setup, teardown),
-        cmocka_unit_test_setup_teardown(address_family, setup, teardown),
-        cmocka_unit_test_setup_teardown(both_families, setup, teardown),
-        cmocka_unit_test_setup_teardown(one_of_both_families, setup, teardown),
-        cmocka_unit_test_setup_teardown(combinations, setup, teardown),
-        cmocka_unit_test_setup_teardown(even_port_and_token, setup, teardown),
-        cmocka_unit_test_setup_teardown(lifetime, setup, teardown),
-        cmocka_unit_test_setup_teardown(retransmission, setup, teardown),
-        cmocka_unit_test_setup_teardown(alternate_server, setup, teardown),
-        cmocka_unit_test_setup_teardown(quotas, setup, teardown),
-        cmocka_unit_test_setup_teardown(late_answer, setup, teardown),
-        cmocka_unit_test_setup_teardown(nothing_is_left_of_a_failure, setup, teardown),
+        cmocka_unit_test_setup_teardown(success, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(sha256, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(authentication, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(order_of_checks, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(requested_transport, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(address_family, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(both_families, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(one_of_both_families, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(combinations, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(even_port_and_token, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(lifetime, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(retransmission, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(alternate_server, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(quotas, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(late_answer, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(nothing_is_left_of_a_failure, fixture_setup, fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,20 +11,6 @@
 
 #include "turn_fixture.h"
 
-static int setup(void **state)
-{
-    struct fixture *f = fixture_new();
-    fixture_login(f);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fixture_free(*state);
-    return 0;
-}
-
 static void allocate_for(struct fixture *f, uint16_t port, uint32_t lifetime)
 {
     f->tuple.client.port = port;
@@ -159,12 +145,12 @@ static void each(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(many, setup, teardown),
-        cmocka_unit_test_setup_teardown(sessions_differ, setup, teardown),
-        cmocka_unit_test_setup_teardown(expires_to_the_second, setup, teardown),
-        cmocka_unit_test_setup_teardown(sweep_within_the_second, setup, teardown),
-        cmocka_unit_test_setup_teardown(long_lifetimes_and_jumps, setup, teardown),
-        cmocka_unit_test_setup_teardown(each, setup, teardown),
+        cmocka_unit_test_setup_teardown(many, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(sessions_differ, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(expires_to_the_second, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(sweep_within_the_second, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(long_lifetimes_and_jumps, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(each, fixture_setup, fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

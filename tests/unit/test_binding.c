@@ -21,12 +21,6 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    fixture_free(*state);
-    return 0;
-}
-
 static void plain(void **state)
 {
     struct fixture *f = *state;
@@ -378,16 +372,16 @@ static void icmp_indication(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(plain, setup, teardown),
-        cmocka_unit_test_setup_teardown(ipv6_client, setup, teardown),
-        cmocka_unit_test_setup_teardown(classic_client, setup, teardown),
-        cmocka_unit_test_setup_teardown(change_request, setup, teardown),
-        cmocka_unit_test_setup_teardown(response_port, setup, teardown),
-        cmocka_unit_test_setup_teardown(padding, setup, teardown),
-        cmocka_unit_test_setup_teardown(other_classes, setup, teardown),
-        cmocka_unit_test_setup_teardown(unknown_methods, setup, teardown),
-        cmocka_unit_test_setup_teardown(unknown_attributes, setup, teardown),
-        cmocka_unit_test_setup_teardown(malformed, setup, teardown),
+        cmocka_unit_test_setup_teardown(plain, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(ipv6_client, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(classic_client, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(change_request, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(response_port, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(padding, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(other_classes, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(unknown_methods, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(unknown_attributes, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(malformed, setup, fixture_teardown),
         cmocka_unit_test(data_header),
         cmocka_unit_test(icmp_indication),
     };

@@ -28,21 +28,6 @@ static struct addr peer_number(uint32_t n)
     return a;
 }
 
-static int setup(void **state)
-{
-    struct fixture *f = fixture_new();
-    fixture_login(f);
-    assert_int_equal(do_allocate(f), 0);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fixture_free(*state);
-    return 0;
-}
-
 static int bind_number(struct turn_allocation *a, uint32_t n, uint32_t max, int64_t now)
 {
     struct addr p = peer_number(n);
@@ -206,10 +191,10 @@ int main(void)
         cmocka_unit_test(grows_to_the_limit),
         cmocka_unit_test(limit),
         cmocka_unit_test(expired_ones_are_reused),
-        cmocka_unit_test_setup_teardown(one_number_one_peer, setup, teardown),
-        cmocka_unit_test_setup_teardown(expires_to_the_second, setup, teardown),
-        cmocka_unit_test_setup_teardown(refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(too_many, setup, teardown),
+        cmocka_unit_test_setup_teardown(one_number_one_peer, fixture_setup_allocated, fixture_teardown),
+        cmocka_unit_test_setup_teardown(expires_to_the_second, fixture_setup_allocated, fixture_teardown),
+        cmocka_unit_test_setup_teardown(refused, fixture_setup_allocated, fixture_teardown),
+        cmocka_unit_test_setup_teardown(too_many, fixture_setup_allocated, fixture_teardown),
         cmocka_unit_test(memory_of_an_idle_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,12 +34,6 @@ static int setup_allocated(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    fixture_free(*state);
-    return 0;
-}
-
 // The data connection comes from another port of the client.
 static void from_port(struct fixture *f, uint16_t port)
 {
@@ -429,18 +423,18 @@ static void many_and_all_at_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(allocate, setup, teardown),
-        cmocka_unit_test_setup_teardown(allocate_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(wrong_kind, setup, teardown),
-        cmocka_unit_test_setup_teardown(connect_succeeds, setup_allocated, teardown),
-        cmocka_unit_test_setup_teardown(connect_fails, setup_allocated, teardown),
-        cmocka_unit_test_setup_teardown(connect_refused, setup_allocated, teardown),
-        cmocka_unit_test_setup_teardown(attempt, setup_allocated, teardown),
-        cmocka_unit_test_setup_teardown(bind_succeeds, setup_allocated, teardown),
-        cmocka_unit_test_setup_teardown(bind_refused, setup_allocated, teardown),
-        cmocka_unit_test_setup_teardown(other_workers, setup_allocated, teardown),
-        cmocka_unit_test_setup_teardown(ids_tell_nothing, setup_allocated, teardown),
-        cmocka_unit_test_setup_teardown(many_and_all_at_once, setup_allocated, teardown),
+        cmocka_unit_test_setup_teardown(allocate, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(allocate_refused, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(wrong_kind, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(connect_succeeds, setup_allocated, fixture_teardown),
+        cmocka_unit_test_setup_teardown(connect_fails, setup_allocated, fixture_teardown),
+        cmocka_unit_test_setup_teardown(connect_refused, setup_allocated, fixture_teardown),
+        cmocka_unit_test_setup_teardown(attempt, setup_allocated, fixture_teardown),
+        cmocka_unit_test_setup_teardown(bind_succeeds, setup_allocated, fixture_teardown),
+        cmocka_unit_test_setup_teardown(bind_refused, setup_allocated, fixture_teardown),
+        cmocka_unit_test_setup_teardown(other_workers, setup_allocated, fixture_teardown),
+        cmocka_unit_test_setup_teardown(ids_tell_nothing, setup_allocated, fixture_teardown),
+        cmocka_unit_test_setup_teardown(many_and_all_at_once, setup_allocated, fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

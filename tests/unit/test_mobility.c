@@ -50,20 +50,6 @@ static int move(struct fixture *f, const struct kept *t, int64_t lifetime)
     return fixture_send(f);
 }
 
-static int setup(void **state)
-{
-    struct fixture *f = fixture_new();
-    fixture_login(f);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fixture_free(*state);
-    return 0;
-}
-
 static struct turn_allocation *at(struct fixture *f, const struct turn_tuple *tuple)
 {
     return turn_server_find(f->server, tuple, f->now_ms);
@@ -825,29 +811,29 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sealing),
-        cmocka_unit_test_setup_teardown(who_gets_one, setup, teardown),
-        cmocka_unit_test_setup_teardown(make_before_break, setup, teardown),
-        cmocka_unit_test_setup_teardown(requests_move, setup, teardown),
-        cmocka_unit_test_setup_teardown(by_channel_data, setup, teardown),
-        cmocka_unit_test_setup_teardown(lost_answer, setup, teardown),
-        cmocka_unit_test_setup_teardown(refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(others_at_the_place, setup, teardown),
-        cmocka_unit_test_setup_teardown(onwards, setup, teardown),
-        cmocka_unit_test_setup_teardown(deletion, setup, teardown),
-        cmocka_unit_test_setup_teardown(two_families, setup, teardown),
-        cmocka_unit_test_setup_teardown(connection_lost, setup, teardown),
-        cmocka_unit_test_setup_teardown(to_another_worker, setup, teardown),
-        cmocka_unit_test_setup_teardown(another_user_elsewhere, setup, teardown),
-        cmocka_unit_test_setup_teardown(by_way_of_a_visit, setup, teardown),
-        cmocka_unit_test_setup_teardown(away_elsewhere, setup, teardown),
-        cmocka_unit_test_setup_teardown(adoption_fails, setup, teardown),
-        cmocka_unit_test_setup_teardown(nothing_piles_up, setup, teardown),
-        cmocka_unit_test_setup_teardown(allocates_at_once, setup, teardown),
-        cmocka_unit_test_setup_teardown(two_tickets_at_once, setup, teardown),
-        cmocka_unit_test_setup_teardown(allocates_where_it_was_expected, setup, teardown),
-        cmocka_unit_test_setup_teardown(visits_end, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_family_expires_on_the_way, setup, teardown),
-        cmocka_unit_test_setup_teardown(many, setup, teardown),
+        cmocka_unit_test_setup_teardown(who_gets_one, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(make_before_break, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(requests_move, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(by_channel_data, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(lost_answer, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(refused, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(others_at_the_place, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(onwards, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(deletion, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(two_families, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(connection_lost, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(to_another_worker, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(another_user_elsewhere, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(by_way_of_a_visit, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(away_elsewhere, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(adoption_fails, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(nothing_piles_up, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(allocates_at_once, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(two_tickets_at_once, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(allocates_where_it_was_expected, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(visits_end, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_family_expires_on_the_way, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(many, fixture_setup, fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,21 +24,6 @@ static struct addr peer_number(uint32_t n)
     return a;
 }
 
-static int setup(void **state)
-{
-    struct fixture *f = fixture_new();
-    fixture_login(f);
-    assert_int_equal(do_allocate(f), 0);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fixture_free(*state);
-    return 0;
-}
-
 static void grows_to_the_limit(void **state)
 {
     static const struct siphash_key key = {1, 2};
@@ -286,13 +271,13 @@ int main(void)
         cmocka_unit_test(grows_to_the_limit),
         cmocka_unit_test(expired_ones_are_reused),
         cmocka_unit_test(abandoned_ones_do_not_count),
-        cmocka_unit_test_setup_teardown(expires_to_the_second, setup, teardown),
-        cmocka_unit_test_setup_teardown(send_fields, setup, teardown),
-        cmocka_unit_test_setup_teardown(send_is_dropped, setup, teardown),
-        cmocka_unit_test_setup_teardown(send_to_a_closed_port, setup, teardown),
-        cmocka_unit_test_setup_teardown(all_peers_or_none, setup, teardown),
-        cmocka_unit_test_setup_teardown(bad_requests, setup, teardown),
-        cmocka_unit_test_setup_teardown(refused_by_every_method, setup, teardown),
+        cmocka_unit_test_setup_teardown(expires_to_the_second, fixture_setup_allocated, fixture_teardown),
+        cmocka_unit_test_setup_teardown(send_fields, fixture_setup_allocated, fixture_teardown),
+        cmocka_unit_test_setup_teardown(send_is_dropped, fixture_setup_allocated, fixture_teardown),
+        cmocka_unit_test_setup_teardown(send_to_a_closed_port, fixture_setup_allocated, fixture_teardown),
+        cmocka_unit_test_setup_teardown(all_peers_or_none, fixture_setup_allocated, fixture_teardown),
+        cmocka_unit_test_setup_teardown(bad_requests, fixture_setup_allocated, fixture_teardown),
+        cmocka_unit_test_setup_teardown(refused_by_every_method, fixture_setup_allocated, fixture_teardown),
         cmocka_unit_test(a_hundred_thousand_requests),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

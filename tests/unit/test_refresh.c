@@ -12,21 +12,6 @@
 
 enum { WIRE_IPV4 = 1 << 24, WIRE_IPV6 = 2 << 24 };
 
-static int setup(void **state)
-{
-    struct fixture *f = fixture_new();
-    fixture_login(f);
-    assert_int_equal(do_allocate(f), 0);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fixture_free(*state);
-    return 0;
-}
-
 static int refresh_family(struct fixture *f, int64_t lifetime, uint32_t family)
 {
     request_begin(f, STUN_REQUEST, STUN_REFRESH);
@@ -258,15 +243,15 @@ static void families_together(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(lifetime, setup, teardown),
-        cmocka_unit_test_setup_teardown(keeps_it_alive, setup, teardown),
-        cmocka_unit_test_setup_teardown(deletion, setup, teardown),
-        cmocka_unit_test_setup_teardown(late_copy, setup, teardown),
-        cmocka_unit_test_setup_teardown(memory_of_deletions_is_bounded, setup, teardown),
-        cmocka_unit_test_setup_teardown(refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(one_family_of_two, setup, teardown),
-        cmocka_unit_test_setup_teardown(families_expire_by_themselves, setup, teardown),
-        cmocka_unit_test_setup_teardown(families_together, setup, teardown),
+        cmocka_unit_test_setup_teardown(lifetime, fixture_setup_allocated, fixture_teardown),
+        cmocka_unit_test_setup_teardown(keeps_it_alive, fixture_setup_allocated, fixture_teardown),
+        cmocka_unit_test_setup_teardown(deletion, fixture_setup_allocated, fixture_teardown),
+        cmocka_unit_test_setup_teardown(late_copy, fixture_setup_allocated, fixture_teardown),
+        cmocka_unit_test_setup_teardown(memory_of_deletions_is_bounded, fixture_setup_allocated, fixture_teardown),
+        cmocka_unit_test_setup_teardown(refused, fixture_setup_allocated, fixture_teardown),
+        cmocka_unit_test_setup_teardown(one_family_of_two, fixture_setup_allocated, fixture_teardown),
+        cmocka_unit_test_setup_teardown(families_expire_by_themselves, fixture_setup_allocated, fixture_teardown),
+        cmocka_unit_test_setup_teardown(families_together, fixture_setup_allocated, fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -169,6 +169,27 @@ void fixture_free(struct fixture *f)
     test_free(f);
 }
 
+int fixture_setup(void **state)
+{
+    struct fixture *f = fixture_new();
+    fixture_login(f);
+    *state = f;
+    return 0;
+}
+
+int fixture_setup_allocated(void **state)
+{
+    fixture_setup(state);
+    assert_int_equal(do_allocate(*state), 0);
+    return 0;
+}
+
+int fixture_teardown(void **state)
+{
+    fixture_free(*state);
+    return 0;
+}
+
 struct fixture *fixture_fellow(struct fixture *f, uint8_t worker)
 {
     struct fixture *fellow = test_calloc(1, sizeof(*fellow));

@@ -71,6 +71,11 @@ struct fixture *fixture_new(void);
 struct fixture *fixture_new_worker(uint8_t worker); // fixture_new: 3
 void fixture_free(struct fixture *f);               // everything must have been given back
 
+// For cmocka: a fixture that has a nonce, one that has an allocation, too, and the end of either.
+int fixture_setup(void **state);
+int fixture_setup_allocated(void **state);
+int fixture_teardown(void **state);
+
 // Another worker of the same server; freed first.
 struct fixture *fixture_fellow(struct fixture *f, uint8_t worker);
 // What the workers do after FORWARDED: to handles the request of from, which answers.

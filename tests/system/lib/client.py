@@ -269,29 +269,25 @@ class Client:
                 return msg
         return None
 
-    def recv(self, timeout=None):
-        """The next relayed data, None when there is none in time."""
+    def _next(self, queue, timeout):
+        """What comes next into a queue, None when there is nothing in time."""
         end = time.monotonic() + (self.timeout if timeout is None else timeout)
-        while not self.data and not self.closed:
+        while not queue and not self.closed:
             left = end - time.monotonic()
             if left <= 0:
                 return None
             frame = self.recv_raw(left)
             if frame is not None:
                 self._keep(frame)
-        return self.data.popleft() if self.data else None
+        return queue.popleft() if queue else None
+
+    def recv(self, timeout=None):
+        """The next relayed data, None when there is none in time."""
+        return self._next(self.data, timeout)
 
     def recv_icmp(self, timeout=None):
         """What ICMP said next about a datagram to a peer, None when nothing comes in time."""
-        end = time.monotonic() + (self.timeout if timeout is None else timeout)
-        while not self.icmp and not self.closed:
-            left = end - time.monotonic()
-            if left <= 0:
-                return None
-            frame = self.recv_raw(left)
-            if frame is not None:
-                self._keep(frame)
-        return self.icmp.popleft() if self.icmp else None
+        return self._next(self.icmp, timeout)
 
     def exchange(self, packet, timeout=None, retransmit=True):
         """Sends a ready request and waits; over UDP it is sent again until there is an answer."""
