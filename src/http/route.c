@@ -123,8 +123,10 @@ void route_request(struct evhttp_request *req, void *arg)
         evhttp_connection_free(evhttp_request_get_connection(req));
         return;
     }
-    if (!x.path || !*x.path) // http://host means http://host/ (RFC 9112 section 3.2.2)
-        x.path = "/";
+    if (!x.path)
+        x.path = "";
+    if (!*x.path && uri && evhttp_uri_get_scheme(uri))
+        x.path = "/"; // http://host means http://host/ (RFC 9112 section 3.2.2)
     if (reserve_low(&h->reserve))
         answer_add(&x, "Connection", "close"); // the next request would be one more
     const char *wrong = check_body(&x);

@@ -70,7 +70,8 @@ static const char *routes(enum evhttp_cmd_type method, const char *target)
 static void paths(void **state)
 {
     assert_string_equal(routes(EVHTTP_REQ_GET, "/"), "files /");
-    assert_string_equal(routes(EVHTTP_REQ_GET, ""), "files /");
+    assert_string_equal(routes(EVHTTP_REQ_GET, ""), "files ");
+    assert_string_equal(routes(EVHTTP_REQ_GET, "//"), "files ");
     assert_string_equal(routes(EVHTTP_REQ_GET, "http://a"), "files /");
     assert_string_equal(routes(EVHTTP_REQ_GET, "http://a/ice?x"), "ice");
     assert_string_equal(routes(EVHTTP_REQ_GET, "/lib/a.js?x"), "files /lib/a.js");
