@@ -73,9 +73,10 @@ const struct conf_option conf_options[] = {
     {"listen.http",
      "Whether the signaling server and its page are reached on this port as well, so that 443 does "
      "for all. In the clear the first byte tells HTTP from STUN. In TLS it is HTTP if the client "
-     "offers \"http/1.1\" (ALPN), as browsers do, and none of TURN's protocols; without ALPN, as "
-     "from wget or Node's https, it is TURN, and HTTP in it is refused with a line in the log. TCP "
-     "and TLS only.",
+     "offers \"http/1.1\" (ALPN), as browsers do, and none of TURN's protocols. Where ALPN does "
+     "not tell, as with wget, the first byte inside does; until then such a client is treated as "
+     "one of TURN and needs a certificate of tls.client_ca, if that is set. If signal.client_ca is "
+     "another file, HTTP in there is refused with a line in the log. TCP and TLS only.",
      CONF_BOOL, IN(conf_listen, http), .value = "false"},
 
     {"tls", "Certificates and ciphers of TLS and DTLS.", CONF_GROUP},

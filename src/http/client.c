@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/err.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -93,22 +94,38 @@ void client_close(struct client *c)
 
 // --- a new one ---
 
+// The record that a worker has looked into does not make the socket readable. What is there before
+// evhttp begins to read is to evhttp like the next one of several requests.
+static bool take_record(struct http *h, struct bufferevent *bev, SSL *ssl)
+{
+    while (SSL_pending(ssl) > 0) {
+        ERR_clear_error();
+        int n = SSL_read(ssl, h->input, sizeof h->input);
+        if (n <= 0 || evbuffer_add(bufferevent_get_input(bev), h->input, (size_t)n))
+            return false;
+    }
+    return true;
+}
+
 // bufferevent_openssl waits for the socket when SSL_pending is 0: what OpenSSL had read ahead would
-// wait with it, so that nothing is.
-static struct bufferevent *make_bufferevent(struct http *h, bool tls)
+// wait with it, so that nothing is. Where it is not made, it has freed what it got.
+static struct bufferevent *make_bufferevent(struct http *h, bool tls, SSL *begun)
 {
     if (!tls)
         return bufferevent_socket_new(h->base, -1, BEV_OPT_CLOSE_ON_FREE);
-    SSL *ssl = tls_context_http(h->snapshot->tls);
+    SSL *ssl = begun ? begun : tls_context_http(h->snapshot->tls);
     if (!ssl)
         return NULL;
     struct bufferevent *bev = bufferevent_openssl_socket_new(
-        h->base, -1, ssl, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
-    if (bev)
-        bufferevent_openssl_set_allow_dirty_shutdown(bev, 1);
-    else
-        SSL_free(ssl);
-    return bev;
+        h->base, -1, ssl, begun ? BUFFEREVENT_SSL_OPEN : BUFFEREVENT_SSL_ACCEPTING,
+        BEV_OPT_CLOSE_ON_FREE);
+    if (!bev)
+        return NULL;
+    bufferevent_openssl_set_allow_dirty_shutdown(bev, 1);
+    if (!begun || take_record(h, bev, ssl))
+        return bev;
+    bufferevent_free(bev);
+    return NULL;
 }
 
 static void on_flood(evutil_socket_t fd, short what, void *arg)
@@ -121,10 +138,14 @@ static void on_flood(evutil_socket_t fd, short what, void *arg)
     }
 }
 
-static struct client *client_new(struct http *h, bool tls)
+static struct client *client_new(struct http *h, bool tls, SSL *begun)
 {
     struct client *c = calloc(1, sizeof *c);
-    struct bufferevent *bev = c ? make_bufferevent(h, tls) : NULL;
+    if (!c) {
+        SSL_free(begun);
+        return NULL;
+    }
+    struct bufferevent *bev = make_bufferevent(h, tls, begun);
     if (bev && !evbuffer_add_cb(bufferevent_get_input(bev), on_input, c)) {
         bufferevent_free(bev);
         bev = NULL;
@@ -164,14 +185,15 @@ static struct bufferevent *on_bufferevent(struct event_base *base, void *arg)
 {
     struct http *h = arg;
     begin_connection(h);
-    struct client *c = client_new(h, http_conf(h)->signal.tls);
+    struct client *c = client_new(h, http_conf(h)->signal.tls, NULL);
     return c ? c->bev : NULL;
 }
 
-struct bufferevent *client_handed(struct http *h, int fd, const struct addr *addr, bool tls)
+struct bufferevent *client_handed(struct http *h, int fd, const struct addr *addr, bool tls,
+                                  SSL *begun)
 {
     begin_connection(h);
-    struct client *c = client_new(h, tls);
+    struct client *c = client_new(h, tls, begun);
     if (!c)
         return NULL;
     c->handed = true;
@@ -221,7 +243,8 @@ static bool arrived_by_loopback(evutil_socket_t fd)
 
 // Puts the client's descriptor in the place of the stand-in's: evhttp keeps the number by itself.
 // While that is done libevent knows of neither, so that what it has told the kernel of the one is
-// not taken for the other. TLS begins anew each time, and has read nothing before this.
+// not taken for the other. TLS gets a new BIO each time; it begins anew unless a worker has begun
+// it, and has read nothing from the stand-in.
 static bool put_in_place(struct client *c)
 {
     evutil_socket_t fd = bufferevent_getfd(c->bev);

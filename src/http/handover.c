@@ -5,6 +5,7 @@
 // evhttp accepts there is only a stand-in: before its descriptor is read from, that of the client
 // is put in its place (client.c). Who else connects to it, on this machine, finds nothing.
 #include <errno.h>
+#include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -18,6 +19,7 @@ struct handed {
     int fd;
     struct addr client;
     bool tls;
+    SSL *begun; // NULL: nothing has been read yet
 };
 
 struct handover {
@@ -30,6 +32,7 @@ struct handover {
 
 static void discard(struct handed *x)
 {
+    SSL_free(x->begun);
     close(x->fd);
     free(x);
 }
@@ -94,8 +97,8 @@ static struct bufferevent *on_stand_in(struct event_base *base, void *arg)
     struct handover *o = h->handover;
     struct handed *x = next_handed(o);
     o->knocks -= o->knocks > 0;
-    struct bufferevent *bev =
-        client_handed(h, x ? x->fd : -1, x ? &x->client : &(struct addr){0}, x && x->tls);
+    struct bufferevent *bev = client_handed(h, x ? x->fd : -1, x ? &x->client : &(struct addr){0},
+                                            x && x->tls, x ? x->begun : NULL);
     if (x && !bev)
         close(x->fd);
     free(x);
@@ -121,13 +124,13 @@ static void on_handed(void *http, void *arg)
     knock_for_all(h);
 }
 
-int http_take(void *http, int fd, const struct addr *client, bool tls)
+int http_take(void *http, int fd, const struct addr *client, bool tls, SSL *begun)
 {
     struct http *h = http;
     struct handed *x = malloc(sizeof *x);
     if (!x)
         return -ENOMEM;
-    *x = (struct handed){.fd = fd, .client = *client, .tls = tls};
+    *x = (struct handed){.fd = fd, .client = *client, .tls = tls, .begun = begun};
     int err = mailbox_post(h->mailbox, on_handed, x);
     if (err)
         free(x);

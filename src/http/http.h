@@ -5,6 +5,8 @@
 #ifndef TP_HTTP_HTTP_H
 #define TP_HTTP_HTTP_H
 
+#include <openssl/types.h>
+
 #include "util/addr.h"
 #include "worker/snapshot.h"
 
@@ -21,10 +23,9 @@ int http_start(struct http *h);
 // Hands it a new snapshot: takes a reference. Connections go on, by the new limits. 0 or -ENOMEM.
 int http_reload(struct http *h, struct snapshot *snapshot);
 
-// A connection that a client opened to another listener and of which nothing has been read: a
-// worker_http. tls: it begins with a ClientHello. 0: fd is taken; or -ENOMEM. From any thread,
-// until http_free.
-int http_take(void *http, int fd, const struct addr *client, bool tls);
+// A connection that a client opened to another listener: a worker_http. 0: fd and begun are taken;
+// or -ENOMEM. From any thread, until http_free.
+int http_take(void *http, int fd, const struct addr *client, bool tls, SSL *begun);
 
 // Tells clients that the server goes away and waits for the thread to end, about a second at most.
 // NULL is nothing.

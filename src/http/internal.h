@@ -119,8 +119,10 @@ void http_pause(struct http *h);
 int clients_attach(struct http *h);
 void clients_detach(struct http *h);
 // What evhttp is to read and write a new connection by. fd: that of a connection that was handed
-// over, -1 if there is none: then it is closed at once. NULL: out of memory; fd stays the caller's.
-struct bufferevent *client_handed(struct http *h, int fd, const struct addr *addr, bool tls);
+// over, -1 if there is none: then it is closed at once; begun: as of a worker_http, taken whatever
+// is returned. NULL: out of memory; fd stays the caller's.
+struct bufferevent *client_handed(struct http *h, int fd, const struct addr *addr, bool tls,
+                                  SSL *begun);
 void clients_sweep(struct http *h, int64_t now_ms);
 // The client of a request; NULL when it could not be kept track of: then its connection is to be
 // dropped.

@@ -18,6 +18,7 @@ enum purpose { STREAM, DATAGRAM, HTTP, PURPOSES };
 
 struct tls_context {
     SSL_CTX *of[PURPOSES];
+    bool does_for_http;
 };
 
 // The additional certificates of one SSL_CTX. It belongs to that SSL_CTX and not to the context: a
@@ -96,6 +97,7 @@ static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *o
 struct making {
     const struct tls_config *config;
     struct tls_client_ca client_ca, http_client_ca;
+    bool one_ca;                     // client_ca is both
     struct tls_identity *identities; // the main one first
     size_t identity_count;
     char *why;
@@ -169,7 +171,8 @@ static void set_behaviour(const struct making *m, SSL_CTX *ctx, enum purpose pur
 static int make_one(SSL_CTX **out, const struct making *m, size_t which, enum purpose purpose)
 {
     const struct tls_identity *id = &m->identities[which];
-    const struct tls_client_ca *ca = purpose == HTTP ? &m->http_client_ca : &m->client_ca;
+    const struct tls_client_ca *ca =
+        purpose == HTTP && !m->one_ca ? &m->http_client_ca : &m->client_ca;
     SSL_CTX *ctx = SSL_CTX_new(purpose == DATAGRAM ? DTLS_server_method() : TLS_server_method());
     if (!ctx)
         return -ENOMEM;
@@ -236,7 +239,8 @@ static int read_files(struct making *m)
     }
     if (!err && c->client_ca)
         err = tls_client_ca_read(&m->client_ca, c->client_ca, "tls.client_ca", m->why);
-    if (!err && c->http_client_ca)
+    m->one_ca = c->client_ca && c->http_client_ca && !strcmp(c->client_ca, c->http_client_ca);
+    if (!err && c->http_client_ca && !m->one_ca)
         err = tls_client_ca_read(&m->http_client_ca, c->http_client_ca, "signal.client_ca", m->why);
     return err;
 }
@@ -257,11 +261,13 @@ int tls_context_new(struct tls_context **out, const struct tls_config *config,
     tls_client_ca_release(&m.client_ca);
     tls_client_ca_release(&m.http_client_ca);
     ERR_clear_error();
-    if (err)
+    if (err) {
         tls_context_free(t);
-    else
-        *out = t;
-    return err;
+        return err;
+    }
+    t->does_for_http = m.one_ca || !config->http_client_ca;
+    *out = t;
+    return 0;
 }
 
 void tls_context_free(struct tls_context *t)
@@ -294,6 +300,11 @@ SSL *tls_context_datagram(const struct tls_context *t)
 SSL *tls_context_http(const struct tls_context *t)
 {
     return server_side(t->of[HTTP]);
+}
+
+bool tls_context_stream_does_for_http(const struct tls_context *t)
+{
+    return t->does_for_http;
 }
 
 // --- for the log ---

@@ -47,6 +47,10 @@ SSL *tls_context_stream(const struct tls_context *t);
 SSL *tls_context_http(const struct tls_context *t); // reads nothing ahead of a record
 SSL *tls_context_datagram(const struct tls_context *t);
 
+// Whether a client that tls_context_stream has let in has shown what tls_context_http asks for: it
+// asks for no certificate, or by the same file (client_ca, http_client_ca).
+bool tls_context_stream_does_for_http(const struct tls_context *t);
+
 // What an SSL_* call that returned ret failed of, as text in buf, and empties this thread's error
 // queue. Call it at once after SSL_get_error.
 const char *tls_error_text(SSL *ssl, char *buf, size_t cap);

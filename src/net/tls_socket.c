@@ -180,6 +180,14 @@ int tls_socket_attach(struct tls_socket *s, SSL *ssl)
     return 0;
 }
 
+void tls_socket_detach(struct tls_socket *s, SSL *ssl)
+{
+    assert(!s->unsent && (!collected || owner != s));
+    SSL_set_bio(ssl, NULL, NULL);
+    SSL_set_msg_callback(ssl, NULL);
+    SSL_set_msg_callback_arg(ssl, NULL);
+}
+
 void tls_socket_release(struct tls_socket *s)
 {
     free(s->unsent);

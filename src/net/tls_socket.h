@@ -25,6 +25,9 @@ struct tls_socket {
 
 // Has ssl read and write that socket; s stays where it is for as long. 0 or -ENOMEM.
 int tls_socket_attach(struct tls_socket *s, SSL *ssl);
+// The reverse: ssl is left without a BIO, and with what it has read and not given out. All that it
+// has written has been sent.
+void tls_socket_detach(struct tls_socket *s, SSL *ssl);
 
 // Sends what SSL_* calls have written: to be called after each of them, whatever it returned, or
 // after a run of SSL_write, before this thread uses another tls_socket. 0 when all is sent;
@@ -38,6 +41,6 @@ bool tls_socket_full(void);
 // Whether the peer was cut off.
 bool tls_socket_idles(const struct tls_socket *s);
 
-void tls_socket_release(struct tls_socket *s); // after its SSL is freed
+void tls_socket_release(struct tls_socket *s); // after its SSL is freed, or detached
 
 #endif

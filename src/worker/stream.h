@@ -4,6 +4,7 @@
 #ifndef TP_WORKER_STREAM_H
 #define TP_WORKER_STREAM_H
 
+#include <openssl/types.h>
 #include <sys/queue.h>
 #include <sys/uio.h>
 
@@ -50,6 +51,7 @@ enum stream_stage {
     STREAM_FIRST,     // a first byte, which tells TLS and HTTP from what is neither
     STREAM_HELLO,     // a whole ClientHello, which tells whose TLS it is where HTTP is served, too
     STREAM_HANDSHAKE, // that of TLS
+    STREAM_INSIDE,    // a first byte in it, which tells HTTP from TURN where ALPN did not
     STREAM_OPEN,      // nothing more
 };
 
@@ -120,11 +122,23 @@ bool stream_begin_expired(struct stream *s, int64_t now_ms);
 const char *stream_mistaken(const struct stream *s, uint8_t first);
 
 // --- stream_tls.c ---
-// Begins TLS on a connection of which nothing has been read. False: out of memory.
+// Begins TLS on a connection of which nothing has been read. With s->http nothing is read beyond a
+// record at a time until it is known to be TURN. False: out of memory.
 bool stream_tls_start(struct stream *s);
 // Goes on with the handshake. 0 when it is complete; -EAGAIN; -EPROTO with *why (valid until the
 // next call in this thread); another negative errno when the client left.
 int stream_tls_handshake(struct stream *s, const char **why);
+// Looks at the first byte inside of TLS, once all has been sent that the handshake left to be. 1;
+// 0 at the end; -EAGAIN; another negative errno: the connection broke.
+int stream_tls_look(struct stream *s, uint8_t *first);
+// Why there may be no HTTP in it; NULL: there may.
+const char *stream_tls_bars_http(const struct stream *s);
+// It is TURN in there.
+void stream_tls_settle(struct stream *s);
+// Takes TLS out of a stream that has been looked into: a worker_http's begun. The stream then is
+// one of TCP.
+SSL *stream_tls_take(struct stream *s);
+
 // --- move.c ---
 // Hands the connection over to another worker, with the request that it must answer; to may be the
 // number of none.

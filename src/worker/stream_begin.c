@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What comes before the frames of a connection: the header of the PROXY protocol, the first byte
-// that tells TLS from what is not, the ClientHello that tells whose TLS it is, the handshake. None
-// of it reads a byte that belongs to what follows: a connection of HTTP leaves from here as it
-// came.
+// that tells TLS from what is not, the ClientHello that tells whose TLS it is, the handshake, and a
+// first byte inside where the ClientHello did not tell. None of it takes a byte that belongs to
+// what follows: a connection of HTTP leaves from here as it came, or with its TLS.
 #include <errno.h>
+#include <openssl/ssl.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -94,10 +95,13 @@ static void leave_for_http(struct stream *s, bool tls)
     struct worker *w = s->worker;
     const struct addr client = s->tuple.client;
     const struct log_about about = {.client = &client};
+    SSL *begun = s->stage == STREAM_INSIDE ? stream_tls_take(s) : NULL;
     int fd = stream_dissolve(s);
-    int err = w->http_take ? w->http_take(w->http, fd, &client, tls) : -ENOENT;
-    if (err)
+    int err = w->http_take ? w->http_take(w->http, fd, &client, tls, begun) : -ENOENT;
+    if (err) {
+        SSL_free(begun);
         close(fd);
+    }
     if (log_on(LOG_LVL_DEBUG))
         log_line(LOG_LVL_DEBUG, "tcp", &about, "connection of HTTP%s %s", tls ? "S" : "",
                  err ? "closed: out of memory" : "handed over");
@@ -114,8 +118,6 @@ const char *stream_mistaken(const struct stream *s, uint8_t first)
             return "TLS on a plain port";
         break;
     case DEMUX_STREAM_HTTP:
-        if (s->http && s->tuple.transport == TURN_TLS)
-            return "HTTP in TLS of a client that did not offer it, as \"http/1.1\" by ALPN";
         return s->http ? "HTTP in the clear on a port for TLS only"
                        : "HTTP, which is not served here";
     case DEMUX_STREAM_STUN:
@@ -197,7 +199,7 @@ static bool go_on_with_handshake(struct stream *s)
     const char *why;
     int err = stream_tls_handshake(s, &why);
     if (!err) {
-        enter(s, STREAM_OPEN);
+        enter(s, s->http ? STREAM_INSIDE : STREAM_OPEN);
         return true;
     }
     if (err == -EPROTO) {
@@ -207,6 +209,30 @@ static bool go_on_with_handshake(struct stream *s)
     } else if (err != -EAGAIN) {
         stream_close(s, "by the client, in the middle of the TLS handshake");
     }
+    return false;
+}
+
+// A client whose offer has told nothing: TURN begins with STUN, HTTP with a letter, as in the
+// clear. It may be silent for as long as any that has no allocation.
+static bool look_inside(struct stream *s)
+{
+    uint8_t first;
+    int got = stream_tls_look(s, &first);
+    if (got <= 0) {
+        if (got != -EAGAIN)
+            stream_close(s, got == 0 ? "by the client" : "it broke");
+        return false;
+    }
+    if (demux_stream_first_byte(first) != DEMUX_STREAM_HTTP) {
+        stream_tls_settle(s);
+        s->stage = STREAM_OPEN;
+        return true;
+    }
+    const char *why = stream_tls_bars_http(s);
+    if (why)
+        stream_refuse(s, why);
+    else
+        leave_for_http(s, true);
     return false;
 }
 
@@ -220,13 +246,16 @@ bool stream_begin(struct stream *s)
         return false;
     if (s->stage == STREAM_HANDSHAKE && !go_on_with_handshake(s))
         return false;
+    if (s->stage == STREAM_INSIDE && !look_inside(s))
+        return false;
     return true;
 }
 
 bool stream_begin_expired(struct stream *s, int64_t now_ms)
 {
     // A client of a port for both that says nothing may well be a plain one, which may be idle.
-    if (s->stage == STREAM_OPEN || (s->stage == STREAM_FIRST && conf_transport_plain(s->accepts)) ||
+    if (s->stage == STREAM_OPEN || s->stage == STREAM_INSIDE ||
+        (s->stage == STREAM_FIRST && conf_transport_plain(s->accepts)) ||
         now_ms - s->active_ms < (int64_t)s->worker->snapshot->conf->limits.tls_timeout * 1000)
         return false;
     if (s->stage == STREAM_PROXY)

@@ -17,6 +17,7 @@ struct tls_stream {
     struct tls_socket socket;
     bool more;   // read has more, whatever the socket has
     bool broken; // for good
+    bool http;   // who is let in by TURN's certificates is by those of HTTP
     int end;     // what reading then gives: 0 or a negative errno
 };
 
@@ -277,6 +278,9 @@ bool stream_tls_start(struct stream *s)
         free(t);
         return false;
     }
+    if (s->http)
+        SSL_set_read_ahead(t->ssl, 0);
+    t->http = tls_context_stream_does_for_http(w->snapshot->tls);
     s->state = t;
     s->transport = &stream_tls;
     s->tuple.transport = TURN_TLS;
@@ -327,4 +331,62 @@ int stream_tls_handshake(struct stream *s, const char **why)
     leave_handshakes(s);
     report_handshake(s, t);
     return 0;
+}
+
+// --- HTTP in it ---
+
+static int peek(struct stream *s, uint8_t *first)
+{
+    struct tls_stream *t = s->state;
+    size_t n = 0;
+    ERR_clear_error();
+    errno = 0;
+    int ret = SSL_peek_ex(t->ssl, first, 1, &n);
+    return ret > 0 ? 1 : (int)read_failed(s, ret);
+}
+
+int stream_tls_look(struct stream *s, uint8_t *first)
+{
+    int pushed = tls_push(s), got = pushed;
+    if (!pushed) {
+        got = peek(s, first);
+        pushed = tls_push(s); // an alert, or what else it had to say
+        if (pushed && (got > 0 || got == -EAGAIN))
+            got = pushed;
+    }
+    if (got <= 0 && got != -EAGAIN)
+        return got;
+    int waiting = wait_for(s, pushed == -EAGAIN);
+    return waiting == -EAGAIN ? got : waiting;
+}
+
+const char *stream_tls_bars_http(const struct stream *s)
+{
+    const struct tls_stream *t = s->state;
+    const unsigned char *protocol;
+    unsigned len;
+    SSL_get0_alpn_selected(t->ssl, &protocol, &len);
+    if (len)
+        return "HTTP in TLS of a client that offered a protocol of STUN by ALPN";
+    return t->http ? NULL
+                   : "HTTP in TLS of a client that has to offer \"http/1.1\" by ALPN, so that it "
+                     "is asked for the certificate of signal.client_ca";
+}
+
+void stream_tls_settle(struct stream *s)
+{
+    struct tls_stream *t = s->state;
+    SSL_set_read_ahead(t->ssl, 1);
+}
+
+SSL *stream_tls_take(struct stream *s)
+{
+    struct tls_stream *t = s->state;
+    SSL *ssl = t->ssl;
+    tls_socket_detach(&t->socket, ssl);
+    tls_socket_release(&t->socket);
+    free(t);
+    s->state = NULL;
+    s->transport = &stream_tcp;
+    return ssl;
 }

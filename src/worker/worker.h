@@ -4,6 +4,8 @@
 #ifndef TP_WORKER_WORKER_H
 #define TP_WORKER_WORKER_H
 
+#include <openssl/types.h>
+
 #include "net/ports.h"
 #include "turn/quota.h"
 #include "worker/snapshot.h"
@@ -24,10 +26,11 @@ int worker_open_stores(struct worker *w, const char **why);
 int worker_start(struct worker *w); // 0 or a negative errno
 
 // Takes a connection of HTTP that a client opened to a listener of the worker. Called in the
-// worker's thread. fd is non-blocking, and not a byte of HTTP, or of TLS around it (tls), has been
-// read from it; client: who that is, by the header of the PROXY protocol if there was one. 0: fd is
-// the callee's; or a negative errno.
-typedef int worker_http(void *arg, int fd, const struct addr *client, bool tls);
+// worker's thread. fd is non-blocking; client: who that is, by the header of the PROXY protocol if
+// there was one. begun NULL: not a byte of HTTP, or of TLS around it (tls), has been read. Else
+// begun is that TLS after its handshake, without a BIO: OpenSSL has read nothing beyond a record of
+// which not a byte has been taken. 0: fd and begun are the callee's; or a negative errno.
+typedef int worker_http(void *arg, int fd, const struct addr *client, bool tls, SSL *begun);
 
 // Before it starts; used until it is freed.
 void worker_set_http(struct worker *w, worker_http *take, void *arg);

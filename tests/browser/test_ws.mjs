@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The signaling protocol (doc/signaling.md) as clients with npm's ws have it, and those with server-sent events.
 import { createHmac, randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { findMissingTool, makeCertificates } from './lib/authority.mjs';
 import { Daemon } from './lib/daemon.mjs';
 import { bailOut } from './lib/site.mjs';
 import { equal, Socket, Stream, WebSocket } from './lib/socket.mjs';
@@ -16,10 +18,16 @@ async function served(settings, body) {
   const named = Object.entries({ address_connections: 1000, ...settings }).map(([key, value]) => [`signal.${key}`, value]);
   const daemon = await Daemon.startDev(Object.fromEntries(named));
   daemon.url = `http://127.0.0.1:${daemon.pagePort}`;
-  let ended;
-  try {
+  await tried(daemon, async () => {
     await until('the server answers', () => fetch(daemon.url).then(({ ok }) => ok, () => false), Boolean);
     await body(daemon);
+  });
+}
+
+async function tried(daemon, body) {
+  let ended;
+  try {
+    await body();
   } finally {
     ended = await daemon.stop();
     for (const { ws } of Socket.opened.splice(0)) ws.terminate();
@@ -381,6 +389,32 @@ async function farewells(daemon) {
   }
 }
 
+// On the port of TURN, by TLS: ws offers nothing by itself, so that the first byte tells, or it says what it wants.
+async function shared() {
+  const daemon = await Daemon.start({ makeCertificates, http: true });
+  await tried(daemon, async () => {
+    const common = { site: `wss://localhost:${daemon.port}`, ca: readFileSync(daemon.certificates.authority), family: 4 };
+    const all = [];
+    for (const [at, more] of [{}, { ALPNProtocols: ['http/1.1'] }, {}].entries()) {
+      const one = await (await Socket.open(daemon, { ...common, ...more })).register(`n${at}`);
+      equal(one.ws._socket.alpnProtocol, more.ALPNProtocols?.[0] ?? false, 'the protocol by ALPN');
+      all.push(await one.join(`r${at >> 1}`));
+    }
+    const [ann, bob] = all;
+    await ann.expect('otherjoin');
+    const data = 'ü世🚀'.repeat(4000);
+    for (let i = 0; i < 10; i += 1) {
+      ann.say({ type: 'message', room: 'r0', data: data + i });
+      equal((await bob.expect('message')).data, data + i, 'a message');
+      bob.say({ type: 'message', room: 'r0', data: i });
+      equal((await ann.expect('message')).data, i, 'another one back');
+    }
+    ann.ws.close(1000);
+    await ann.end();
+    equal((await bob.expect('bye')).reason, 'leave', 'bye');
+  });
+}
+
 const tests = [
   ['compression and subprotocols are offered in vain, other origins, paths and versions refused', {}, handshakes],
   ['register, users, useradd, userdel, and a name that is taken', {}, users],
@@ -404,9 +438,12 @@ const tests = [
 ];
 
 async function main() {
-  process.setMaxListeners(2 * tests.length); // each daemon has one for its end
-  tap.plan(tests.length);
+  const secure = findMissingTool() !== 'openssl';
+  process.setMaxListeners(2 * tests.length + 2); // each daemon has one for its end
+  tap.plan(tests.length + secure);
   for (const [name, settings, body] of tests) await tap.test(name, () => served(settings, body));
+  if (secure) await tap.test('over TLS on the port of TURN, without ALPN and with it', shared);
+  else tap.comment('openssl is not installed: nothing is tried over TLS');
   tap.finish();
 }
 

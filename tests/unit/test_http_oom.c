@@ -61,7 +61,7 @@ static void join_handed(struct peer *p)
     int fds[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
     p->c = (struct world_client){.http = server, .fd = fds[0]};
-    if (http_take(server, fds[1], &from, false))
+    if (http_take(server, fds[1], &from, false, NULL))
         close(fds[1]);
     world_turn(server);
 }

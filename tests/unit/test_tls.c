@@ -442,6 +442,32 @@ static void client_certificates(void **state)
     check_client_certificates(true);
 }
 
+static void who_does_for_http(void **state)
+{
+    const char *one = path("main.crt"), *other = path("other.crt");
+    const struct {
+        const char *turn, *http;
+        bool want;
+    } cases[] = {{NULL, NULL, true},
+                 {one, NULL, true},
+                 {NULL, one, false},
+                 {one, one, true},
+                 {one, other, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct tls_config c = sound();
+        c.client_ca = cases[i].turn;
+        c.http_client_ca = cases[i].http;
+        struct tls_context *t = make(&c);
+        SSL *stream = tls_context_stream(t), *http = tls_context_http(t);
+        assert_int_equal(tls_context_stream_does_for_http(t), cases[i].want);
+        assert_int_equal(SSL_get_verify_mode(stream) != SSL_VERIFY_NONE, cases[i].turn != NULL);
+        assert_int_equal(SSL_get_verify_mode(http) != SSL_VERIFY_NONE, cases[i].http != NULL);
+        SSL_free(stream);
+        SSL_free(http);
+        tls_context_free(t);
+    }
+}
+
 // --- sockets ---
 
 struct connection {
@@ -485,6 +511,38 @@ static void write_record(struct connection *c, int number)
     uint8_t data[1000];
     memset(data, number, sizeof data);
     assert_int_equal(SSL_write(c->ends.server, data, sizeof data), sizeof data);
+}
+
+// OpenSSL goes on with what it has read, and with another BIO.
+static void session_outlives_its_socket(void **state)
+{
+    struct tls_config config = sound();
+    struct tls_context *t = make(&config);
+    struct connection c;
+    char data[100] = "";
+    connect_pair(&c, t);
+    SSL_set_read_ahead(c.ends.server, 0);
+    assert_int_equal(SSL_write(c.ends.client, "first", 5), 5);
+    assert_int_equal(SSL_write(c.ends.client, "second", 6), 6);
+    assert_int_equal(SSL_peek(c.ends.server, data, 1), 1);
+    assert_int_equal(tls_socket_flush(&c.socket), 0);
+    tls_socket_detach(&c.socket, c.ends.server);
+    tls_socket_release(&c.socket);
+    assert_null(SSL_get_rbio(c.ends.server));
+    assert_null(SSL_get_wbio(c.ends.server));
+    c.socket.reads = 0;
+    assert_int_equal(SSL_pending(c.ends.server), 5);
+    assert_int_equal(SSL_read(c.ends.server, data, sizeof data), 5);
+    assert_memory_equal(data, "first", 5);
+    assert_int_equal(SSL_set_fd(c.ends.server, c.socket.fd), 1);
+    assert_int_equal(SSL_read(c.ends.server, data, sizeof data), 6);
+    assert_memory_equal(data, "second", 6);
+    assert_int_equal(SSL_write(c.ends.server, "third", 5), 5);
+    assert_int_equal(SSL_read(c.ends.client, data, sizeof data), 5);
+    assert_memory_equal(data, "third", 5);
+    assert_int_equal(c.socket.reads, 0);
+    disconnect(&c);
+    tls_context_free(t);
 }
 
 static void records_leave_together(void **state)
@@ -598,6 +656,8 @@ int main(void)
         cmocka_unit_test(protocols_of_http),
         cmocka_unit_test(versions_and_ciphers),
         cmocka_unit_test(client_certificates),
+        cmocka_unit_test(who_does_for_http),
+        cmocka_unit_test(session_outlives_its_socket),
         cmocka_unit_test(records_leave_together),
         cmocka_unit_test(full_socket),
         cmocka_unit_test(keys_without_end),

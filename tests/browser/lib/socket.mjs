@@ -89,9 +89,9 @@ export class Socket extends Client {
   static opened = [];
 
   // Opened; or an exception with the status that was sent instead.
-  static async open(daemon, { path = '/signal', protocols = [], ...options } = {}) {
+  static async open(daemon, { site = `ws://127.0.0.1:${daemon.pagePort}`, path = '/signal', protocols = [], ...options } = {}) {
     const self = new Socket();
-    self.ws = new WebSocket(`ws://127.0.0.1:${daemon.pagePort}${path}`, protocols, options);
+    self.ws = new WebSocket(`${site}${path}`, protocols, options);
     self.ws.on('message', (data, binary) => self.put(binary ? { type: 'binary' } : JSON.parse(data)));
     self.ws.on('close', (code, reason) => self.onClosed({ code, reason: String(reason) }));
     self.pings = 0;
