@@ -110,7 +110,7 @@ async function people(site, [ada, grace]) {
   await grace.sees('#outgoing', 'it rings there');
   await shoot(ada, 'people', FOUR);
   await shoot(grace, 'calling', TWO);
-  await ada.page.getByRole('button', { name: 'Refuse' }).click();
+  await ada.page.getByRole('button', { name: 'Refuse', exact: true }).click();
   await grace.notice('does not take the call');
   for (const other of others) await other.close();
 }

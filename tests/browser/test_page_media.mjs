@@ -140,6 +140,13 @@ const size = ({ page }) => page.evaluate(() => {
   return [videoWidth, videoHeight];
 });
 
+async function cancelled() {
+  await ada.page.getByLabel('What to share').selectOption('region');
+  await ada.button('Share').click();
+  await ada.button('Cancel').click();
+  await until('the focus is back', () => ada.page.evaluate(() => document.activeElement.textContent), (text) => text === 'Share');
+}
+
 async function screens() {
   const shapes = {};
   for (const surface of ['monitor', 'window', 'region']) {
@@ -157,9 +164,9 @@ async function screens() {
     if (surface === 'region') {
       // A fifth of the width by most of the height is higher than wide, as no screen here is.
       await until('the part alone is seen', () => size(bob), ([width, height]) => width > 0 && width < height);
-    } else shapes[surface] = await size(bob);
+    } else shapes[surface] = await until('the whole is seen', () => size(bob), ([width]) => width > 0);
     await ada.button('Stop sharing').click();
-    await ada.sees('#own-caption', 'You');
+    await ada.sees('#own-caption', /^You$/);
     await ada.button('Share').waitFor();
     await bob.frames();
   }
@@ -176,5 +183,6 @@ run([
   ['a camera that is pulled out: its track goes, and another may be added (R14)', pulledOut],
   ['another camera and another microphone are chosen (R14)', choose],
   ['a device that comes or goes changes the list (R14)', change],
+  ['who chooses no part of the screen is back where they were', cancelled],
   ['the screen, a window and a part of the screen are shared (R34)', screens],
 ], { devices: 2 }).catch(bailOut);

@@ -57,7 +57,7 @@ async function accept() {
 
 async function refuse() {
   await call();
-  await bob.page.getByRole('button', { name: 'Refuse' }).click();
+  await bob.page.getByRole('button', { name: 'Refuse', exact: true }).click();
   await ada.notice(`${MARKUP} does not take the call.`);
   await ada.page.locator('#outgoing:empty').waitFor({ state: 'attached' });
   await bob.page.locator('#ringing[open]').waitFor({ state: 'detached' });

@@ -7,6 +7,8 @@ import { fragmentsOf, limitBandwidth, sessionOf } from './sdp.js';
 
 const PATIENCE_MS = 6000;
 const RESTARTS = 2;
+const ANSWER_MS = 8000;
+const REPEATS = 3;
 const DESCRIPTIONS = new Set(['offer', 'answer']); // the other has no rollback to make here
 const EARLY = 200; // candidates without a description: the other may send any number
 
@@ -45,6 +47,8 @@ export class Connection extends EventTarget {
   #options;
   #restarts = 0;
   #patience = null;
+  #repeats = 0;
+  #unanswered = null;
   #stream;
 
   // send(data) carries to the other. options: { iceServers, policy, bundle, voiceActivityDetection, sendLimit, receiveLimit };
@@ -127,6 +131,7 @@ export class Connection extends EventTarget {
 
   close() {
     clearTimeout(this.#patience);
+    clearTimeout(this.#unanswered);
     this.channel?.close();
     this.pc.close();
     this.#note('closed');
@@ -211,6 +216,7 @@ export class Connection extends EventTarget {
       await this.pc.setLocalDescription(offer);
       this.#restarting = false;
       this.#step(2);
+      this.#repeats = REPEATS;
       this.#sendDescription();
       this.#step(3);
     } catch (error) {
@@ -255,6 +261,17 @@ export class Connection extends EventTarget {
     const { type, sdp } = this.pc.localDescription;
     this.#send({ type, sdp: limitBandwidth(sdp, this.#options.receiveLimit) });
     this.dispatchEvent(new Event('description'));
+    clearTimeout(this.#unanswered);
+    if (type === 'offer') this.#unanswered = setTimeout(() => this.#repeat(), ANSWER_MS);
+  }
+
+  // The offer or its answer may have been on its way to a connection that was dead already; the server knows that no sooner
+  // than the ends. Who has it gets the same once more, and answers once more.
+  #repeat() {
+    if (this.pc.signalingState !== 'have-local-offer' || this.#repeats === 0) return;
+    this.#repeats -= 1;
+    this.#note('no answer: the offer is sent again');
+    this.#sendDescription();
   }
 
   async #handleCandidate(init) {

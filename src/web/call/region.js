@@ -17,18 +17,22 @@ function cutFrames(source, part) {
           const y = even(part.y * codedHeight);
           const width = Math.max(2, Math.min(even(part.width * codedWidth), codedWidth - x));
           const height = Math.max(2, Math.min(even(part.height * codedHeight), codedHeight - y));
-          const cut = new VideoFrame(frame, {
-            visibleRect: { x, y, width, height },
-            displayWidth: width,
-            displayHeight: height,
-          });
-          frame.close();
-          controller.enqueue(cut);
+          try {
+            const visibleRect = { x, y, width, height };
+            controller.enqueue(new VideoFrame(frame, { visibleRect, displayWidth: width, displayHeight: height }));
+          } finally {
+            frame.close(); // of a few; kept, they would be the last
+          }
         },
       }),
     )
     .pipeTo(generator.writable)
-    .catch(() => generator.stop());
+    .catch(() => {
+      // Stopped, or it cannot be cut: nobody is to look at a picture that stands still.
+      generator.stop();
+      source.stop();
+      source.dispatchEvent(new Event('ended'));
+    });
   return { track: generator, source, stop: () => source.stop() };
 }
 

@@ -301,6 +301,7 @@ export class Room extends EventTarget {
     this.#others.clear();
     for (const connection of connections) connection.close();
     Object.assign(this, { name: null, id: null });
+    this.#joining = false; // whatever the answer will be
     keepTab({ room: null, id: null });
     this.#connectionChanged();
     this.#membersChanged();

@@ -31,19 +31,25 @@ export function setHidden(node, hidden) {
 
 // Makes the children of `parent` match `items` by key: those that stay keep their element, and with it focus and scrolling.
 export function keyed(parent, items, keyOf, make, update) {
-  const old = new Map([...parent.children].map((node) => [node.dataset.key, node]));
+  const keys = items.map((item) => String(keyOf(item)));
+  const wanted = new Set(keys);
+  const old = new Map();
+  // First those that go: else all behind them would be moved, and lose the focus.
+  for (const node of [...parent.children]) {
+    if (wanted.has(node.dataset.key)) old.set(node.dataset.key, node);
+    else node.remove();
+  }
+  let next = parent.firstElementChild;
   items.forEach((item, index) => {
-    const key = String(keyOf(item));
-    let node = old.get(key);
-    if (node) old.delete(key);
-    else {
+    let node = old.get(keys[index]);
+    if (!node) {
       node = make(item);
-      node.dataset.key = key;
+      node.dataset.key = keys[index];
     }
-    if (parent.children[index] !== node) parent.insertBefore(node, parent.children[index] ?? null);
+    if (node === next) next = node.nextElementSibling;
+    else parent.insertBefore(node, next);
     update?.(node, item);
   });
-  for (const node of old.values()) node.remove();
 }
 
 export function table(caption, heads, rows) {

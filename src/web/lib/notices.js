@@ -37,6 +37,8 @@ export function notify(key, { kind = 'error', title, text = '', detail = '' }, a
     );
   }
   $('notices').append(notice);
+  // What answers to a click must be seen; what comes by itself takes nobody away from where they are.
+  if (navigator.userActivation?.isActive) notice.scrollIntoView({ block: 'nearest' });
 }
 
 export function dismiss(key) {

@@ -26,7 +26,7 @@ const MEDIA = {
 const SERVER = {
   full: ['The room is full.', 'Wait until somebody leaves and join again, or take another room.'],
   name_taken: ['That name is taken.', 'Somebody who is connected now has it. Choose another one.'],
-  no_such_user: ['That person is no longer connected.', 'Choose somebody from the list.'],
+  no_such_user: ['Nobody of that name is connected.', 'Choose somebody from the list.'],
   not_in_room: ['The server says that you are not in this room.', 'Join it again.'],
   unauthorized: [
     'The server does not let you in.',
@@ -80,6 +80,11 @@ export function ofMedia(error, { screen = false } = {}) {
       'warning',
     );
   }
+  if (screen)
+    return make(
+      ['The screen is not shared.', 'The system did not give it. Try again, or share something else.'],
+      `${error.name}: ${error.message}`,
+    );
   return MEDIA[error.name]
     ? make(MEDIA[error.name], error.message)
     : make(

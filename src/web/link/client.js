@@ -3,7 +3,9 @@
 // the server still has it, and begins anew when not.
 //
 // Events: `state` when state or problem change; `message` (detail: the object) for whatever the server says;
-// `sent` (detail: the object); `fresh` when a new session began after a lost one, so that rooms must be joined again.
+// `sent` (detail: the object); `fresh` when a new session began after a lost one, so that rooms must be joined again;
+// `undelivered` (detail: how many) when messages to others had to be given up.
+import { Outbox } from './outbox.js';
 import { SocketTransport, StreamTransport } from './transport.js';
 
 const FIRST_RETRY_MS = 500;
@@ -23,6 +25,8 @@ export class SignalClient extends EventTarget {
   resume = null;
   problem = null;
   people = new Set();
+  // How many others there are; the server names no more than 1000.
+  total = 0;
 
   #base;
   #transport = null;
@@ -35,6 +39,8 @@ export class SignalClient extends EventTarget {
   #silence = null;
   #next = 1;
   #waiting = new Map();
+  #outbox = new Outbox();
+  #missed = 0; // for want of room in it, or of the session
   #hadSession = false;
 
   constructor(base = document.baseURI) {
@@ -60,12 +66,22 @@ export class SignalClient extends EventTarget {
   // Ends the session on the server, too.
   close() {
     this.#drop();
+    this.#outbox.clear();
+    this.#missed = 0;
     this.#become('offline');
   }
 
+  // A message to others waits while the connection is lost and may come back with its session; all else is of no use then.
   send(object) {
-    if (this.state !== 'online') return false;
-    return this.#put(object);
+    const online = this.state === 'online';
+    if (object.type !== 'message') return online && this.#put(object);
+    if (!online && (this.state !== 'waiting' || this.resume === null)) return false;
+    const kept = this.#outbox.add(object);
+    if (online) return this.#put(kept ?? object);
+    if (kept) return true;
+    this.#missed += 1;
+    this.#undelivered();
+    return false;
   }
 
   // Sends it and waits for the answer, which carries the id that goes along. An `error` rejects.
@@ -136,6 +152,8 @@ export class SignalClient extends EventTarget {
       this.resume = null;
       return false;
     }
+    for (const object of this.#outbox.all) this.#put(object);
+    this.#missed = 0;
     this.#ready();
     return true;
   }
@@ -146,8 +164,11 @@ export class SignalClient extends EventTarget {
     const answer = await this.request({ type: 'register', ...(token ? { token } : { name }) });
     this.name = answer.name ?? this.name;
     const again = this.#hadSession;
+    this.#giveUp();
     this.#ready();
     if (again) this.dispatchEvent(new Event('fresh'));
+    this.#undelivered();
+    this.#missed = 0;
   }
 
   #ready() {
@@ -158,10 +179,28 @@ export class SignalClient extends EventTarget {
   }
 
   #refused(error) {
-    if (error.code === 'gone' || error.code === 'timeout') return this.#transport?.fail?.('no answer');
+    if (error.code === 'gone' || error.code === 'timeout') {
+      this.#transport?.fail('no answer');
+      return;
+    }
     this.#drop();
     this.resume = null;
-    return this.#become('refused', error);
+    this.#refuse(error);
+  }
+
+  #refuse(problem) {
+    this.#giveUp();
+    this.#become('refused', problem);
+    this.#undelivered();
+  }
+
+  // What waits was for rooms that the next session is not in.
+  #giveUp() {
+    this.#missed += this.#outbox.clear();
+  }
+
+  #undelivered() {
+    if (this.#missed) this.dispatchEvent(new CustomEvent('undelivered', { detail: this.#missed }));
   }
 
   #hear(text) {
@@ -182,10 +221,17 @@ export class SignalClient extends EventTarget {
   // What this client itself has to know of what the server says.
   #note(object) {
     if (typeof object.resume === 'string') this.resume = object.resume;
-    if (object.type === 'users') this.people = new Set(object.users.map((user) => user.name ?? user));
-    else if (object.type === 'useradd') this.people.add(object.name);
-    else if (object.type === 'userdel') this.people.delete(object.name);
-    else if (object.type === 'goaway') this.#retryAfter = Date.now() + (object.retry_ms ?? 0);
+    if (object.type === 'ack' || object.type === 'error') this.#outbox.settle(object.id);
+    if (object.type === 'users') {
+      this.people = new Set(object.users.map((user) => user.name ?? user));
+      this.total = object.count ?? this.people.size;
+    } else if (object.type === 'useradd') {
+      this.people.add(object.name);
+      this.total += 1;
+    } else if (object.type === 'userdel') {
+      this.people.delete(object.name);
+      this.total -= 1;
+    } else if (object.type === 'goaway') this.#retryAfter = Date.now() + (object.retry_ms ?? 0);
   }
 
   #answer(object) {
@@ -217,14 +263,15 @@ export class SignalClient extends EventTarget {
   #lost(code, reason) {
     this.#drop();
     this.people.clear();
+    this.total = 0;
     // The token's time is over. Before that, a refusal has an answer of its own; without one this end was too slow to register.
     if (code === UNAUTHORIZED && this.state === 'online') {
       this.resume = null;
-      this.#become('refused', { code: 'unauthorized', message: reason });
+      this.#refuse({ code: 'unauthorized', message: reason });
       return;
     }
     if (code === ELSEWHERE) {
-      this.#become('refused', { code: 'elsewhere', message: reason });
+      this.#refuse({ code: 'elsewhere', message: reason });
       return;
     }
     this.#failures += 1;

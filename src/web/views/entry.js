@@ -115,11 +115,19 @@ export function showEntry(app) {
     $('room').value = randomWord(12);
     $('room').focus();
   });
+  const label = $('join').textContent;
+  const update = () =>
+    setText($('join'), $('join').disabled && signal.state === 'waiting' ? 'Waiting for the server' : label);
+  const busy = (joining) => {
+    $('join').disabled = joining;
+    update();
+  };
+  signal.addEventListener('state', update);
   $('entry').addEventListener('submit', async (event) => {
     event.preventDefault();
-    $('join').disabled = true;
+    busy(true);
     await join(app);
-    $('join').disabled = false;
+    busy(false);
   });
   app.addEventListener('refused', ({ detail }) => refuse(app, detail));
   signal.addEventListener('state', () => {

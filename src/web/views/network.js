@@ -146,7 +146,13 @@ function signalLine({ signal }) {
   return line('bad', 'Signaling', 'The server does not answer. Look whether it runs, and whether you are on line.');
 }
 
-function verdict(results) {
+function verdict({ signal }, results) {
+  if (signal.state !== 'online')
+    return [
+      'bad',
+      'No call can begin from here now.',
+      'The server has not let this page in, or does not answer: browsers find each other through it.',
+    ];
   const relays = results.filter(({ way }) => way.kind === 'turn');
   const working = relays.filter(({ works }) => works).map(({ way }) => NAMES[way.transport]);
   if (working.includes('UDP'))
@@ -180,6 +186,7 @@ async function run(app, list, summary) {
     ways = listWays(iceServers);
   } catch (error) {
     add(line('bad', 'Servers', 'The server does not tell its STUN and TURN servers to this page.', error.message));
+    conclude(summary, verdict(app, []));
     return;
   }
   const results = [];
@@ -193,7 +200,10 @@ async function run(app, list, summary) {
   if (!ways.some(({ kind, transport }) => kind === 'turn' && transport === 'tls')) {
     add(line('none', 'Relay by TLS', 'This server offers none. TLS on port 443 gets through where nothing else does.'));
   }
-  const [kind, title, text] = verdict(results);
+  conclude(summary, verdict(app, results));
+}
+
+function conclude(summary, [kind, title, text]) {
   summary.replaceChildren(
     el(
       'div',
@@ -223,5 +233,6 @@ export function showNetwork(app) {
     }
     start.textContent = 'Check again';
     start.disabled = false;
+    if (document.activeElement === document.body) start.focus(); // which it lost meanwhile
   });
 }

@@ -35,6 +35,7 @@ function drag(frame, change) {
 
 // Shows the stream and lets a part of it be chosen, with the pointer or by numbers; null when cancelled.
 export function chooseRegion(stream) {
+  const before = document.activeElement;
   return new Promise((resolve) => {
     const mark = el('div', { class: 'mark-region' });
     const video = el('video', { muted: true, playsinline: true });
@@ -62,6 +63,7 @@ export function chooseRegion(stream) {
     const end = (result) => {
       setHidden($('region'), true);
       $('region').replaceChildren();
+      before?.focus();
       resolve(result);
     };
     const share = el('button', { type: 'button', class: 'primary', onclick: () => end(part) }, 'Share this part');
@@ -76,7 +78,7 @@ export function chooseRegion(stream) {
       el('div', { class: 'row' }, share, el('button', { type: 'button', onclick: () => end(null) }, 'Cancel')),
     );
     video.srcObject = stream;
-    video.play();
+    video.play().catch(() => {}); // it is a look only, and may be gone already
     show(part);
     setHidden($('region'), false);
     share.focus();

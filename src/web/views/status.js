@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // How it stands with the server, and under which name.
 import { $, setText } from '../lib/dom.js';
-import { isolate, randomWord } from '../lib/format.js';
+import { isolate, plural, randomWord } from '../lib/format.js';
 import { dismiss, notify } from '../lib/notices.js';
 import { of, ofServer } from '../lib/words.js';
 import { keepTab } from '../link/memory.js';
@@ -29,6 +29,13 @@ export function showLink(signal) {
     }
   };
   signal.addEventListener('state', show);
+  signal.addEventListener('undelivered', ({ detail }) =>
+    notify('undelivered', {
+      kind: 'warning',
+      title: `${plural(detail, 'message')} to others could not be sent.`,
+      text: 'The server was away for too long. If a call does not come back, leave the room and join again.',
+    }),
+  );
   show();
 }
 

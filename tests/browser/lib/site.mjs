@@ -26,7 +26,7 @@ class Visitor {
   constructor(page) {
     this.page = page;
     page.setDefaultTimeout(PATIENCE_MS);
-    page.on('pageerror', (error) => tap.comment(`page: ${error.stack}`));
+    page.on('pageerror', (error) => tap.comment(`page: ${error.stack || error}`));
     // What the policy of the page forbids, above all.
     this.complaints = [];
     page.on('console', (message) => {
