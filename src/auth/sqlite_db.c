@@ -212,9 +212,12 @@ int sqlite_db_open(sqlite3 **out, const char *path, bool writable, const char **
             return fail(db, path, why);
     }
     if (r == 0 && version != SCHEMA_VERSION) {
-        *why = version <= 0
-                   ? store_why("%s: not a user database of turnpike", path)
-                   : store_why("%s: schema %d, this build knows %d", path, version, SCHEMA_VERSION);
+        *why =
+            version <= 0
+                ? store_why("%s: not a user database of turnpike, or one made from a dump, which "
+                            "leaves out its PRAGMA user_version",
+                            path)
+                : store_why("%s: schema %d, this build knows %d", path, version, SCHEMA_VERSION);
         r = -EINVAL;
     }
     if (r < 0) {

@@ -15,6 +15,7 @@ struct sqlite_store {
     sqlite3 *db;
     sqlite3_stmt *by_name, *by_hash, *secrets, *token_key;
     struct log_limit limit;
+    bool moved; // told
 };
 
 static const char by_name_sql[] =
@@ -35,6 +36,19 @@ static void complain(struct sqlite_store *s, const char *what)
                   swallowed);
 }
 
+// What is open is read to its end, as if nothing had happened to its name: an administrator who has
+// put another file there wonders why nobody gets in, or still does.
+static void notice_move(struct sqlite_store *s)
+{
+    int moved = 0;
+
+    if (s->moved || sqlite3_file_control(s->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) || !moved)
+        return;
+    s->moved = true;
+    log_warning("store", "%s was replaced or removed: the old file is read until a reload (SIGHUP)",
+                sqlite3_db_filename(s->db, "main"));
+}
+
 static struct store_lookup *lookup(struct store *store, const struct store_query *q,
                                    store_done *done, void *arg)
 {
@@ -43,6 +57,7 @@ static struct store_lookup *lookup(struct store *store, const struct store_query
     enum store_status status = STORE_UNAVAILABLE;
     struct auth_record rec;
 
+    notice_move(s);
     // An empty name binds as NULL, which equals nothing.
     int rc = sqlite3_bind_text(st, 1, q->realm, -1, SQLITE_STATIC);
     if (rc == SQLITE_OK)

@@ -2,6 +2,7 @@
 """T18 and the life of a user: SQLite, Redis with its troubles, shared secrets; all without a restart of the daemon."""
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
@@ -89,6 +90,33 @@ def test_sqlite_life():
     with Daemon(auth={"users": [], "stores": ["sqlite:" + path]}) as d:
         life_of_a_user(d, "sqlite:" + path)
         tap.equal(os.stat(path).st_mode & 0o007, 0, "permissions of the file for others")
+
+
+def test_sqlite_file_replaced():
+    """another SQLite file in the place of the first: told, and read after a reload; the same when it was removed"""
+    home = folder()
+    path, other = os.path.join(home, "users.db"), os.path.join(home, "other.db")
+    add_user("sqlite:" + path, "alice", PASSWORD)
+    with Daemon(workers=1, auth={"users": [], "stores": ["sqlite:" + path]}) as d:
+        tap.equal(answer(d, "alice"), None, "alice")
+        tap.check("replaced" not in d.read_log(), "told too early")
+        for n, name in enumerate(("bob", "carol")):
+            if n:
+                os.unlink(path)
+                for ending in ("-wal", "-shm"):
+                    with contextlib.suppress(FileNotFoundError):
+                        os.unlink(path + ending)
+                add_user("sqlite:" + path, name, PASSWORD)
+            else:
+                add_user("sqlite:" + other, name, PASSWORD)
+                os.rename(other, path)
+            tap.equal(answer(d, name), 401, "%s before the reload" % name)
+            tap.equal(d.read_log().count("users.db was replaced or removed"), n + 1, "lines about it")
+            tap.equal(answer(d, name), 401, "%s once more" % name)
+            tap.equal(d.read_log().count("users.db was replaced or removed"), n + 1, "lines about it then")
+            os.kill(d.pid, signal.SIGHUP)
+            until(name, 30 * tap.SLOW, lambda name=name: answer(d, name) is None)
+            tap.equal(answer(d, "alice"), 401, "alice after the reload")
 
 
 def test_redis_record():
