@@ -2,9 +2,11 @@
 #include "util/rand.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
@@ -18,13 +20,28 @@ static _Thread_local struct {
     size_t left;
 } stock;
 
+// OpenSSL makes a generator for each thread when it first asks, of memory that may not be there.
+// The kernel's needs none.
+static void ask_kernel(unsigned char *p, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = getrandom(p, len, 0);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            abort(); // better no server than one whose secrets can be guessed
+        p += n;
+        len -= (size_t)n;
+    }
+}
+
 void rand_bytes(void *buf, size_t len)
 {
     unsigned char *p = buf;
     while (len > 0) {
         int n = len > INT_MAX ? INT_MAX : (int)len;
         if (RAND_bytes(p, n) != 1)
-            abort();
+            ask_kernel(p, (size_t)n);
         p += n;
         len -= (size_t)n;
     }

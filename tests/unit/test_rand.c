@@ -6,6 +6,11 @@
 
 #include <cmocka.h>
 
+#include <openssl/crypto.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "util/rand.h"
@@ -51,12 +56,60 @@ static void test_uniform(void **state)
     }
 }
 
+// What OpenSSL allocates with.
+static atomic_bool no_memory;
+
+static void *hook_malloc(size_t size, const char *file, int line)
+{
+    return no_memory ? NULL : malloc(size);
+}
+
+static void *hook_realloc(void *p, size_t size, const char *file, int line)
+{
+    return no_memory ? NULL : realloc(p, size);
+}
+
+static void hook_free(void *p, const char *file, int line)
+{
+    free(p);
+}
+
+// OpenSSL's generator of this thread is yet to be made.
+static void *ask_without_memory(void *out)
+{
+    no_memory = true;
+    rand_bytes(out, 64);
+    uint32_t n = rand_uniform(1000);
+    no_memory = false;
+    return n < 1000 ? out : NULL;
+}
+
+static void test_without_memory(void **state)
+{
+    uint8_t a[64] = {0}, b[64] = {0}, zero[64] = {0};
+    pthread_t thread;
+    void *done;
+
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(pthread_create(&thread, NULL, ask_without_memory, i ? b : a), 0);
+        assert_int_equal(pthread_join(thread, &done), 0);
+        assert_non_null(done);
+    }
+    assert_memory_not_equal(a, b, 64);
+    assert_memory_not_equal(a, zero, 64);
+    assert_memory_not_equal(b, zero, 64);
+}
+
 int main(void)
 {
+    // Before OpenSSL has allocated anything.
+    if (CRYPTO_set_mem_functions(hook_malloc, hook_realloc, hook_free) != 1)
+        return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bytes_differ),
         cmocka_unit_test(test_every_byte_is_filled),
         cmocka_unit_test(test_uniform),
+        cmocka_unit_test(test_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
