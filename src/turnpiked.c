@@ -156,6 +156,7 @@ static const char *config_name(const struct options *o)
     return o->file ? o->file : "--dev";
 }
 
+// NULL with *mistakes, which is NULL when there is no memory for the text.
 static struct conf *load(const struct options *o, char **mistakes)
 {
     struct conf_errors errors = {0};
@@ -251,7 +252,10 @@ static void notify(const char *state)
 static void log_mistakes(char *text)
 {
     char *save = NULL;
-    for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+    if (!text)
+        log_error("conf", "out of memory");
+    for (char *line = text ? strtok_r(text, "\n", &save) : NULL; line;
+         line = strtok_r(NULL, "\n", &save))
         log_error("conf", "%s", line);
 }
 
@@ -540,7 +544,7 @@ int main(int argc, char **argv)
     char *mistakes;
     struct conf *conf = load(&o, &mistakes);
     if (!conf) {
-        fputs(mistakes, stderr);
+        fputs(mistakes ? mistakes : "turnpiked: out of memory\n", stderr);
         status = EXIT_CONFIG;
     } else if (o.check) {
         status = check(&o, conf);

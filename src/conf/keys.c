@@ -97,7 +97,8 @@ void conf_check_keys(struct loader *l, const config_setting_t *group, const char
         const struct conf_option *o;
         char *key;
 
-        if (asprintf(&key, "%s%s", prefix, name) < 0) {
+        // libconfig takes no notice of a name that there was no memory for.
+        if (!name || asprintf(&key, "%s%s", prefix, name) < 0) {
             l->oom = true;
             return;
         }

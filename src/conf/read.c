@@ -30,7 +30,7 @@ static const char *describe(const struct conf_option *o, const config_setting_t 
         break;
     case CONFIG_TYPE_STRING: {
         const char *string = config_setting_get_string(s);
-        if (o->secret || (o->uri && strchr(string, '@')))
+        if (!string || o->secret || (o->uri && strchr(string, '@')))
             snprintf(buf, cap, "the text");
         else
             snprintf(buf, cap, "\"%s\"", text_escape(text, sizeof(text), string, strlen(string)));
@@ -175,6 +175,8 @@ static void read_scalar(struct loader *l, const struct conf_option *o, void *fie
     case CONF_CODED:
         if (config_setting_type(s) != CONFIG_TYPE_STRING)
             fail_type(l, o, s, key);
+        else if (!config_setting_get_string(s))
+            l->oom = true; // libconfig takes no notice of it
         else if (o->type == CONF_STRING)
             read_string(l, o, field, s, key);
         else
@@ -220,6 +222,10 @@ static void read_element(struct loader *l, const struct conf_option *list, void 
         const config_setting_t *s = config_setting_get_elem(group, (unsigned)i);
         const char *name = config_setting_name(s);
         char path[KEY_CAP];
+        if (!name) {
+            l->oom = true;
+            return;
+        }
         snprintf(shown, sizeof(shown), "%s.%s", key, name);
         if ((size_t)snprintf(path, sizeof(path), "%s%s", prefix, name) >= sizeof(path) ||
             !conf_option_find(path))
