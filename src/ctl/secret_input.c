@@ -42,8 +42,10 @@ static int prompt_twice(struct secret_input *in)
 int ctl_read_secret(const struct ctl *c, const char *what, char *buf, size_t cap)
 {
     struct secret_input in = {.what = what, .buf = buf, .cap = cap};
+    bool piped = !c->secret_file && !isatty(STDIN_FILENO);
     int rc;
 
+    *buf = '\0';
     if (c->generate) {
         // 144 bits that survive any shell, URL and JSON text.
         uint8_t random[18];
@@ -54,8 +56,13 @@ int ctl_read_secret(const struct ctl *c, const char *what, char *buf, size_t cap
     if (c->secret_file)
         rc = secret_read_file(&in, c->secret_file);
     else
-        rc = isatty(STDIN_FILENO) ? prompt_twice(&in) : secret_read_stdin(&in);
+        rc = piped ? secret_read_stdin(&in) : prompt_twice(&in);
     if (rc == 0)
         return CTL_OK;
+    if (rc == -EINVAL && piped && !*buf)
+        return ctl_fail(
+            CTL_USAGE,
+            "%s: without a terminal it is read from standard input; --generate makes one up",
+            in.why);
     return ctl_fail(rc == -EINVAL ? CTL_USAGE : CTL_FAILED, "%s", in.why);
 }

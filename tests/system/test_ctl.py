@@ -425,6 +425,7 @@ def test_usage_mistakes():
         (("user", "add", "a", "b"), b"one argument too many"), (("user", "add", "a", "--frob"), b"--frob"),
         (("user", "list", "--ttl", "5"), b"--ttl is not an option of user list"),
         (("user", "add", "", *where), b"the user name is empty"),
+        (("user", "add", "a", *where), b"the password is empty: without a terminal it is read from standard input; --generate"),
         (("user", "add", "x" * 509, *where), b"509 bytes"),
         (("user", "add", "a", "--expires", "yesterday", *where), b"--expires yesterday"),
         (("user", "add", "a", "--expires", "2020-01-01", *where), b"--expires 2020-01-01"),
