@@ -150,6 +150,9 @@ def test_mistakes():
                        (("--server", "nobody"), "no server to measure")):
         _, err = run("compare", *QUICK, *args, code=1)
         tap.check(want in err and "Traceback" not in err, "%r says\n%s" % (args, err))
+    for tool, option in (("compare", "--rounds"), ("signal", "--seconds"), ("count", "--rate"), ("soak", "--minutes")):
+        _, err = run(tool, "--builddir", daemon.BUILD, option, "0", code=2)
+        tap.check(option + " 0: it has to be more than 0" in err, err)
     child = start("compare", *QUICK, "--variant", "x:relay.no_such_option=1", "--server", "nobody")
     _, err = child.communicate(timeout=20 * SLOW)
     tap.check("turnpike+x: left out, its configuration is refused: line" in err and "no_such_option" in err, err)

@@ -28,6 +28,14 @@ def add_options(parser):
     parser.add_argument("--prefix", metavar="COMMAND", default="", help="put before each run of the generator")
 
 
+def check_more_than_0(parser, options, *names):
+    """Ends the program where one of these options was given and is not."""
+    for name in names:
+        value = getattr(options, name)
+        if value is not None and value <= 0:
+            parser.error(f"--{name} {value:g}: it has to be more than 0")
+
+
 def find_build(options):
     """The build folder; a clean clone goes by way of contrib/dev, which builds and comes back here."""
     for folder in [options.builddir] if options.builddir else [".", os.path.join(ROOT, "build")]:
