@@ -68,7 +68,8 @@ enum turn_event {
     TURN_EVENT_CONNECTED,    // a Connect request has succeeded; peer set
     TURN_EVENT_ATTEMPT,      // a peer has connected, peer set
     TURN_EVENT_BOUND,        // a client data connection is bound to the one of peer
-    TURN_EVENT_REFUSED,      // any other error answer; code and method set; a may be NULL
+    TURN_EVENT_REFUSED, // any other error answer; code, method and, of an authentic request, user
+                        // set; a may be NULL
     TURN_EVENT_LIMITED, // total, bps and dropped set; each limit once in BANDWIDTH_TELL_SECONDS
     // The client is not expected any more at old, a 5-tuple of another worker, which is set: there
     // turn_server_forget.

@@ -88,7 +88,7 @@ static void report_refused(struct worker *w, const struct log_about *about,
     if (info->event == TURN_EVENT_PEER_REFUSED)
         log_line(LOG_LVL_NOTICE, "turn", about, "peer %s refused: %s",
                  addr_format(info->peer, peer), policy_verdict_text(info->verdict));
-    else if (info->event == TURN_EVENT_AUTH_REFUSED && info->user)
+    else if (info->user)
         log_line(LOG_LVL_INFO, "turn", about, "%s of user %s refused: %d %s",
                  method ? method : "request",
                  text_escape(user, sizeof user, info->user, info->user_len), info->code,

@@ -322,10 +322,9 @@ void stream_accept(struct worker *w, int fd, const struct addr *client,
     struct stream *s = listen->proxy_protocol || has_room(w, client) ? calloc(1, sizeof *s) : NULL;
     if (!s || getsockname(fd, (struct sockaddr *)&ss, &len) ||
         addr_from_sockaddr(&s->tuple.local, (struct sockaddr *)&ss)) {
-        struct log_about about = {.client = client};
-        if (!s && log_on(LOG_LVL_DEBUG))
-            log_line(LOG_LVL_DEBUG, "tcp", &about,
-                     "connection refused: this source has limits.tcp_connections already");
+        if (!s)
+            report_bad_connection(w, "tcp", client,
+                                  "its source has limits.tcp_connections already");
         free(s);
         close(fd);
         return;

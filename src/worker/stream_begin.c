@@ -50,7 +50,7 @@ static bool take_header(struct stream *s, const struct proxy_header *h)
     const struct addr *client = h->local ? &s->tuple.client : &h->client;
     const struct addr *local = h->local ? &s->tuple.local : &h->dest;
     if (!stream_set_client(s, client, local)) {
-        stream_close(s, "its source has limits.tcp_connections already");
+        stream_refuse(s, "its source has limits.tcp_connections already");
         return false;
     }
     enter(s, after_proxy(s));

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The daemon's life: start, mistakes, privileges, signals, end."""
 
+import contextlib
 import ctypes
 import json
 import os
@@ -454,6 +455,19 @@ def test_log_lines():
         d.wait_log("%s:%d" % c.local)
         for line in d.read_log().splitlines():
             json.loads(line)
+
+
+def test_log_refusals():
+    """whom a limit turns away is told at info: the user of a refused request, the source of a connection too many"""
+    with Daemon(workers=1, limits={"user_allocations": 1, "tcp_connections": 1}, log={"level": "info"}) as d, d.client() as c:
+        c.allocate()
+        with d.client() as second, d.client("tcp") as kept:
+            second.try_allocate()
+            d.wait_log("client=%s:%d Allocate of user user refused: 486" % second.local)
+            kept.binding()
+            with contextlib.suppress(OSError), d.client("tcp") as more:
+                more.binding()
+            d.wait_log("connection refused: its source has limits.tcp_connections already")
 
 
 def test_log_addresses():
