@@ -3,11 +3,9 @@
 
 import os
 import re
-import resource
 import select
 import socket
 import struct
-import subprocess
 import sys
 import threading
 import time
@@ -17,6 +15,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib
 
 import daemon
 import tap
+import tool
 from certs import Authority
 from daemon import Daemon
 from tap import SLOW
@@ -25,22 +24,8 @@ BENCH = os.environ.get("TURNPIKE_BENCH") or os.path.join(daemon.BUILD, "src", "t
 MEASURED, FAILED, USAGE = range(3)
 
 
-def run(*args, code=MEASURED, password="pass", seconds=60, files=None):
-    """Runs it: (standard output, standard error). files: how many it may open."""
-    def prepare():
-        daemon.die_with_parent()
-        if files:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
-
-    env = {k: v for k, v in os.environ.items() if k != "TURNPIKE_PASSWORD"}
-    done = subprocess.run([BENCH, *map(str, args)], input=password + "\n", capture_output=True, text=True, check=False,
-                          timeout=seconds * SLOW, preexec_fn=prepare, errors="backslashreplace", env=env)
-    for word in ("Sanitizer", "runtime error:"):
-        tap.check(word not in done.stderr, "a sanitizer has something to say:\n" + done.stderr)
-    if done.returncode != code:
-        raise AssertionError("%r: exit status %d instead of %d\n%s\n%s" % (args, done.returncode, code, done.stdout,
-                                                                           done.stderr))
-    return done.stdout, done.stderr
+def run(*args, code=MEASURED, seconds=60, **kw):
+    return tool.run(BENCH, *args, code=code, seconds=seconds, **kw)
 
 
 def json(*args, **kw):

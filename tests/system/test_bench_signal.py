@@ -16,6 +16,7 @@ sys.path.insert(0, os.path.join(HERE, "lib"))
 
 import daemon
 import tap
+import tool
 from tap import SLOW
 from websocket import CLOSE, PING, PONG, TEXT
 
@@ -26,13 +27,7 @@ SHORT = ("--duration", 0.2 * SLOW, "--warmup", 0.1)
 
 
 def run(*args, code=MEASURED):
-    """(standard output, standard error)"""
-    done = subprocess.run([BENCH, "signal", *map(str, args)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                          check=False, timeout=60 * SLOW, preexec_fn=daemon.die_with_parent)
-    for word in ("Sanitizer", "runtime error:"):
-        tap.check(word not in done.stderr, "a sanitizer has something to say:\n" + done.stderr)
-    tap.equal(done.returncode, code, "exit status of %r\n%s\n%s\n" % (args, done.stdout, done.stderr))
-    return done.stdout, done.stderr
+    return tool.run(BENCH, "signal", *args, code=code, seconds=60)
 
 
 def figures(*args, **kw):

@@ -17,26 +17,18 @@ import daemon
 import name_server
 import stun
 import tap
+import tool
+import udp_server
 from certs import Authority
 from daemon import Daemon
 from tap import SLOW
 
 PROBE = os.environ.get("TURNPIKE_PROBE") or os.path.join(daemon.BUILD, "src", "turnpike-probe")
 WORKS, FAILS, USAGE = range(3)
-PASSWORD = "pass"
 
 
-def run(*args, code=WORKS, password=PASSWORD, env=None, seconds=30):
-    """Runs it: (standard output, standard error)."""
-    done = subprocess.run([PROBE, *args], input=(password or "") + "\n", capture_output=True, text=True, check=False,
-                          timeout=seconds * SLOW, preexec_fn=daemon.die_with_parent, errors="backslashreplace",
-                          env={**{k: v for k, v in os.environ.items() if k != "TURNPIKE_PASSWORD"}, **(env or {})})
-    for word in ("Sanitizer", "runtime error:"):
-        tap.check(word not in done.stderr, "a sanitizer has something to say:\n" + done.stderr)
-    if done.returncode != code:
-        raise AssertionError("%r: exit status %d instead of %d\n%s\n%s" % (args, done.returncode, code, done.stdout,
-                                                                           done.stderr))
-    return done.stdout, done.stderr
+def run(*args, code=WORKS, **kw):
+    return tool.run(PROBE, *args, code=code, **kw)
 
 
 def json(*args, **kw):
@@ -208,34 +200,15 @@ class listener:
         self.thread.join(5)
 
 
-class FakeServer:
-    """A UDP server whose answers a function makes: request -> bytes or None."""
+class FakeServer(udp_server.Server):
+    """A STUN server whose answers a function makes: request -> bytes or None."""
 
-    def __init__(self, answer):
-        self.answer = answer
-        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.sock.bind(("127.0.0.1", 0))
-        self.sock.settimeout(0.2)
-        self.port = self.sock.getsockname()[1]
-        self.done = False
-        self.thread = threading.Thread(target=self.serve, daemon=True)
-        self.thread.start()
-        tap.cleanup(self.stop)
+    def __init__(self, make):
+        self.make = make
+        super().__init__()
 
-    def stop(self):
-        self.done = True
-        self.thread.join()
-        self.sock.close()
-
-    def serve(self):
-        while not self.done:
-            try:
-                data, client = self.sock.recvfrom(4096)
-            except socket.timeout:
-                continue
-            out = self.answer(stun.Message(data))
-            if out:
-                self.sock.sendto(out, client)
+    def answer(self, data):
+        return self.make(stun.Message(data))
 
 
 def error(msg, code, *attrs):

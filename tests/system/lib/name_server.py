@@ -2,11 +2,9 @@
 """A name server for tests: answers A, AAAA, SRV and NAPTR questions from a table, on a UDP port of loopback."""
 
 import ipaddress
-import socket
 import struct
-import threading
 
-import tap
+import udp_server
 
 A, AAAA, SRV, NAPTR = 1, 28, 33, 35
 NXDOMAIN, SERVFAIL = 3, 2
@@ -31,36 +29,18 @@ def rdata(kind, value):
     return struct.pack("!HH", order, preference) + text(flags) + text(services) + text("") + name(target)
 
 
-class Server:
+class Server(udp_server.Server):
     """records: {(name, type): [values]}. code: answer every question with that instead. silent: never answer."""
 
     def __init__(self, records, code=None, silent=False):
         self.records, self.code, self.silent = records, code, silent
         self.asked = []
-        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.sock.bind(("127.0.0.1", 0))
-        self.address = "127.0.0.1:%d" % self.sock.getsockname()[1]
-        self.done = False
-        self.sock.settimeout(0.2)
-        self.thread = threading.Thread(target=self.serve, daemon=True)
-        self.thread.start()
-        tap.cleanup(self.stop)
-
-    def stop(self):
-        self.done = True
-        self.thread.join()
-        self.sock.close()
-
-    def serve(self):
-        while not self.done:
-            try:
-                query, client = self.sock.recvfrom(4096)
-            except socket.timeout:
-                continue
-            if not self.silent:
-                self.sock.sendto(self.answer(query), client)
+        super().__init__()
+        self.address = "127.0.0.1:%d" % self.port
 
     def answer(self, query):
+        if self.silent:
+            return None
         labels, at = [], 12
         while query[at]:
             labels.append(query[at + 1:at + 1 + query[at]].decode())
