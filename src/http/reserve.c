@@ -6,8 +6,8 @@
 
 #include <event2/event.h>
 
-#define BLOCK 64 // bytes: an address as text is longer than the rest, and has 46
-#define AT_ONCE 8
+#define BLOCK 192 // bytes: a struct evbuffer is longer than the rest, and has about 150
+#define AT_ONCE 16
 
 static _Thread_local struct reserve *in_use;
 

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // A little memory set aside for libevent. evhttp 2.1 gives a connection or a request up that it has
-// no memory for, but for three small blocks: the address of a new connection
-// (evhttp_connection_base_bufferevent_new) and the two lists of headers of a new request
-// (evhttp_request_new). Without one of those it goes on with NULL, and the process ends.
+// no memory for, but for a few small blocks: the address of a new connection
+// (evhttp_connection_base_bufferevent_new), the two lists of headers of a new request
+// (evhttp_request_new), and with TLS the buffers of its bufferevent
+// (bufferevent_openssl_socket_new). Without one of those the process ends.
 #ifndef TP_HTTP_RESERVE_H
 #define TP_HTTP_RESERVE_H
 
 #include <stdbool.h>
 
-#define RESERVE_BLOCKS 1024
+#define RESERVE_BLOCKS 512
 
 struct reserve {
     void *blocks[RESERVE_BLOCKS];

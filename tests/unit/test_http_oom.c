@@ -13,7 +13,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include <event2/bufferevent_ssl.h>
 #include <jansson.h>
+#include <openssl/ssl.h>
 
 #include "../fuzz/http_world.h"
 #include "alloc_hook.h"
@@ -226,11 +228,38 @@ static void none_for_a_while(void **state)
     alloc_fail_count = 1;
 }
 
+// The beginning of a connection of TLS: none, or one that can be freed.
+static void none_for_tls(void **state)
+{
+    SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+    assert_non_null(ctx);
+    for (alloc_fail_count = 1; alloc_fail_count <= 100; alloc_fail_count += 99) {
+        long at = 0;
+        do {
+            reserve_open(&server->reserve);
+            SSL *ssl = SSL_new(ctx);
+            assert_non_null(ssl);
+            alloc_failed = 0;
+            alloc_fail_at = at++;
+            struct bufferevent *bev = bufferevent_openssl_socket_new(
+                server->base, -1, ssl, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
+            alloc_fail_at = -1;
+            if (bev)
+                bufferevent_free(bev);
+            world_turn(server);
+        } while (alloc_failed);
+        assert_true(at > 3);
+    }
+    alloc_fail_count = 1;
+    SSL_CTX_free(ctx);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_allocation_fails),
         cmocka_unit_test(none_for_a_while),
+        cmocka_unit_test(none_for_tls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
