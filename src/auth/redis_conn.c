@@ -268,7 +268,7 @@ void redis_conn_connect(struct redis_conn *c, const char *host, uint16_t port)
     // Anew for every attempt: a name may move.
     c->resolving = redis_resolve_start(c->cfg.base, host, port, on_resolved, c);
     if (!c->resolving)
-        redis_conn_fail(c, "the name cannot be resolved: no name server, or out of memory");
+        redis_conn_fail(c, "the name cannot be resolved: out of memory");
 }
 
 static void start_attempt(struct redis_conn *c)

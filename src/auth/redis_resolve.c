@@ -69,7 +69,10 @@ struct redis_resolve *redis_resolve_start(struct event_base *base, const char *h
     r->arg = arg;
     r->inner = event_base_new();
     if (r->inner)
-        r->dns = evdns_base_new(r->inner, EVDNS_BASE_INITIALIZE_NAMESERVERS);
+        r->dns = evdns_base_new(r->inner, 0);
+    // Fails where no name server is named; the names of /etc/hosts have been read all the same.
+    if (r->dns)
+        evdns_base_resolv_conf_parse(r->dns, DNS_OPTIONS_ALL, "/etc/resolv.conf");
     r->poll = event_new(base, -1, EV_PERSIST, on_poll, r);
     if (!r->dns || !r->poll || event_add(r->poll, &tv) < 0) {
         redis_resolve_cancel(r);

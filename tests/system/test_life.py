@@ -320,6 +320,7 @@ class SilentNames:
             raise tap.Skip("no /etc/resolv.conf")
         self.ns = netns.Namespace()
         self.inside = self.ns.inside
+        self.known = None
         self.resolv = os.path.join(folder(), "resolv.conf")
         with open(self.resolv, "w", encoding="ascii") as f:
             f.write("nameserver 127.0.0.1\nnameserver 127.0.0.2\nnameserver 127.0.0.3\noptions timeout:30 attempts:5\n")
@@ -328,11 +329,21 @@ class SilentNames:
         self.sink.bind(("0.0.0.0", 53))
         tap.cleanup(self.sink.close)
 
+    def hosts(self, text):
+        """The names that are known without a name server, of which none is left."""
+        self.known = os.path.join(folder(), "hosts")
+        with open(self.known, "w", encoding="ascii") as f:
+            f.write(text)
+        with open(self.resolv, "w", encoding="ascii") as f:
+            f.write("options timeout:1\n")
+        return self
+
     def enter(self):
         self.ns.enter()
         libc = ctypes.CDLL(None, use_errno=True)
         if libc.unshare(self.CLONE_NEWNS) or libc.mount(b"none", b"/", None, self.MS_REC | self.MS_PRIVATE, None) or \
-                libc.mount(self.resolv.encode(), b"/etc/resolv.conf", None, self.MS_BIND, None):
+                libc.mount(self.resolv.encode(), b"/etc/resolv.conf", None, self.MS_BIND, None) or \
+                self.known and libc.mount(self.known.encode(), b"/etc/hosts", None, self.MS_BIND, None):
             raise OSError(ctypes.get_errno(), "mount")
 
 
@@ -347,6 +358,14 @@ def test_silent_name_servers():
             d.wait_log("configuration reloaded")
             tap.equal(c.refresh(), 600, "Refresh after the reload")
         os.kill(d.pid, signal.SIGHUP)
+
+
+def test_names_without_a_name_server():
+    """a store whose name is in /etc/hosts, on a host without a name server: found"""
+    silent = SilentNames().hosts("127.0.0.1 localhost\n127.0.0.1 redis.internal\n")
+    with Daemon(netns=silent, auth={"stores": ["redis://redis.internal:6379"]}) as d:
+        d.wait_log("redis redis.internal:6379: Connection refused")
+        tap.check("cannot be resolved" not in d.read_log(), d.read_log())
 
 
 def test_log_file_after_privileges():
