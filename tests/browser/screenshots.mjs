@@ -192,7 +192,8 @@ async function main() {
   if (!folder) throw new Error('which folder?');
   mkdirSync(folder, { recursive: true });
   const wanted = (scene) => !chosen.length || chosen.includes(scene.name);
-  const site = await Site.start();
+  // Each of them has its own browser profile, and so its own connections.
+  const site = await Site.start({ settings: { 'signal.address_connections': 200 } });
   const browsers = [];
   try {
     writeFonts(site.folder);
@@ -206,7 +207,12 @@ async function main() {
     for (const browser of browsers) pair.push(await site.visitor({ browser }));
     if (wanted(firstVisit)) await firstVisit(site, browsers);
     if (wanted(call)) await call(site, pair);
-    else for (const [i, name] of ['Ada', 'Grace'].entries()) pair[i] = await standBy(site, name, browsers[i]);
+    else {
+      for (const [i, name] of ['Ada', 'Grace'].entries()) {
+        await pair[i].close();
+        pair[i] = await standBy(site, name, browsers[i]);
+      }
+    }
     for (const scene of [people, network]) if (wanted(scene)) await scene(site, pair);
     for (const visitor of pair) await visitor.close();
     if (wanted(troubles)) await troubles(site, browsers);
