@@ -15,6 +15,7 @@
 #include <cmocka.h>
 #include <event2/bufferevent_ssl.h>
 #include <jansson.h>
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 
 #include "../fuzz/http_world.h"
@@ -254,12 +255,106 @@ static void none_for_tls(void **state)
     SSL_CTX_free(ctx);
 }
 
+// --- TLS that a worker has begun ---
+
+static int begun_live; // of those that were handed over
+
+static void on_free(void *ssl, void *ours, CRYPTO_EX_DATA *ad, int index, long l, void *p)
+{
+    begun_live -= ours != NULL;
+}
+
+static SSL_CTX *make_context(void)
+{
+    SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    X509 *x = X509_new();
+    assert_true(ctx && key && x);
+    X509_gmtime_adj(X509_getm_notBefore(x), -60);
+    X509_gmtime_adj(X509_getm_notAfter(x), 3600);
+    X509_set_pubkey(x, key);
+    assert_true(X509_sign(x, key, EVP_sha256()));
+    assert_int_equal(SSL_CTX_use_cert_and_key(ctx, x, key, NULL, 1), 1);
+    X509_free(x);
+    EVP_PKEY_free(key);
+    return ctx;
+}
+
+// Two records of a request are under way; the server has looked into the first.
+static SSL *begin_tls(SSL_CTX *ctx, SSL *client, int fd, int index)
+{
+    static const char first[] = "GET /ice HTTP/1.1\r\nHo", second[] = "st: localhost\r\n\r\n";
+    SSL *begun = SSL_new(ctx);
+    char letter;
+    int done = 0;
+    assert_true(begun && SSL_set_ex_data(begun, index, begun) && SSL_set_fd(begun, fd));
+    for (int i = 0; i < 20 && done != 2; i++)
+        done = (SSL_connect(client) == 1) + (SSL_accept(begun) == 1);
+    assert_int_equal(done, 2);
+    assert_int_equal(SSL_write(client, first, sizeof first - 1), sizeof first - 1);
+    assert_int_equal(SSL_write(client, second, sizeof second - 1), sizeof second - 1);
+    assert_int_equal(SSL_peek(begun, &letter, 1), 1);
+    SSL_set_bio(begun, NULL, NULL);
+    begun_live++;
+    return begun;
+}
+
+static bool get_begun(SSL_CTX *ctx, SSL_CTX *client_ctx, int index)
+{
+    const struct addr from = {.family = ADDR_IPV4, .ip = {192, 0, 2, 1}};
+    char got[65536] = "";
+    size_t len = 0;
+    int fds[2], n;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+    SSL *client = SSL_new(client_ctx);
+    assert_true(client && SSL_set_fd(client, fds[0]));
+    SSL *begun = begin_tls(ctx, client, fds[1], index);
+    if (http_take(server, fds[1], &from, true, begun)) {
+        SSL_free(begun);
+        close(fds[1]);
+    }
+    for (int i = 0; i < 6; i++) {
+        world_turn(server);
+        while ((n = SSL_read(client, got + len, (int)(sizeof got - 1 - len))) > 0)
+            len += (size_t)n;
+    }
+    SSL_free(client);
+    ERR_clear_error();
+    close(fds[0]);
+    world_turn(server);
+    return strstr(got, " 200 OK") && strstr(got, "iceServers");
+}
+
+static void begun_tls_is_freed_once(void **state)
+{
+    SSL_CTX *ctx = make_context(), *client_ctx = SSL_CTX_new(TLS_client_method());
+    int index = SSL_get_ex_new_index(0, NULL, NULL, NULL, on_free), rounds = 0;
+    bool good = get_begun(ctx, client_ctx, index);
+    assert_true(good);
+    settle();
+    long before = live();
+    do {
+        alloc_failed = 0;
+        alloc_fail_at = rounds++;
+        good = get_begun(ctx, client_ctx, index);
+        alloc_fail_at = -1;
+        assert_true(good || alloc_failed);
+        settle();
+        assert_int_equal(live(), before);
+        assert_int_equal(begun_live, 0);
+    } while (alloc_failed);
+    assert_true(rounds > 20);
+    SSL_CTX_free(client_ctx);
+    SSL_CTX_free(ctx);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_allocation_fails),
         cmocka_unit_test(none_for_a_while),
         cmocka_unit_test(none_for_tls),
+        cmocka_unit_test(begun_tls_is_freed_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
