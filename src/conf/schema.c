@@ -373,7 +373,7 @@ const struct conf_option conf_options[] = {
      "Bytes per second that what one connection says to others may come to, counted for each who "
      "gets it, and as many at once. 0: any number. Messages to everybody have a limit of their "
      "own.",
-     CONF_UINT, AT(signal.rate_bytes), .max = 1 << 30, .value = "1048576"},
+     CONF_UINT, AT(signal.rate_bytes), .max = 1 << 30, .value = "16777216"},
     {"signal.register_timeout", "Seconds until a connection that does not register is closed.",
      CONF_UINT, AT(signal.register_timeout), .min = 1, .max = 3600, .value = "5"},
     {"signal.grace", "Seconds that a lost connection can be resumed before the others are told.",

@@ -18,7 +18,7 @@ void signal_settings_default(struct signal_settings *s)
         .held_max = 256 << 10,
         .rate = 50,
         .burst = 200,
-        .bytes = 1 << 20,
+        .bytes = 1 << 24,
         .rooms_max = 8,
         .capacity = 2,
         .name_max = 64,

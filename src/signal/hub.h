@@ -40,7 +40,7 @@ struct signal_settings {
     uint32_t backlog_max; // 1048576: bytes queued to a connection; beyond it is closed with 1013
     uint32_t held_max;    // 262144: bytes kept for a session whose connection is lost
     uint32_t rate, burst; // 50, 200: messages a second
-    uint32_t bytes; // 1048576: bytes a second that what one client says may come to, counted for
+    uint32_t bytes; // 16777216: bytes a second that what one client says may come to, counted for
                     // each who gets it, and as many at once; 0: any number. What goes to one fits,
                     // however long. Messages to everybody count in all_max only
     uint32_t rooms_max;       // 8: rooms that one session may be in

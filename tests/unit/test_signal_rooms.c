@@ -191,7 +191,7 @@ static void a_room_of_two(void **state)
         text, sizeof text,
         "{'type':'joined','room':'r','id':'%s','members':[],'count':1,'capacity':2,'resume':'%s',"
         "'iceServers':[{'urls':['turn:t'],'username':'a','credential':'1'}],'ttl':100,'re':1,"
-        "'limits':{'text':65536,'binary':1048576,'rate':50,'burst':200,'bytes':1048576,'rooms':8,'"
+        "'limits':{'text':65536,'binary':1048576,'rate':50,'burst':200,'bytes':16777216,'rooms':8,'"
         "names':64}}",
         a->id, a->resume);
     expect(a, text);
