@@ -385,7 +385,7 @@ const struct conf_option conf_options[] = {
      AT(signal.connections), .min = 1, .max = 10000000, .value = "20000"},
     {"signal.address_connections",
      "Connections of one source (an IPv4 address, a /64 of IPv6): so many for signaling, and as "
-     "many again for other requests.",
+     "many again for other requests, where one that has been answered goes for a new one.",
      CONF_UINT, AT(signal.address_connections), .min = 1, .max = 10000000, .value = "32"},
     {"signal.backlog",
      "Bytes that are queued for a client that does not read; then the connection is closed.",

@@ -39,18 +39,11 @@ static void list_remove(struct client *c)
     c->prev = NULL;
 }
 
-static void release_source(struct client *c)
-{
-    if (c->source)
-        --*c->source;
-    c->source = NULL;
-}
-
 static void forget(struct client *c)
 {
     struct http *h = c->http;
     list_remove(c);
-    release_source(c);
+    source_leave(c);
     h->refused_count -= c->refused;
     h->client_count--;
     free(c);
@@ -64,12 +57,12 @@ static void on_input(struct evbuffer *input, const struct evbuffer_cb_info *info
     struct client *c = arg;
     c->pieces += info->n_deleted > 0;
     bool torn = c->pieces > PIECES_MAX;
-    if (c->flooding || (!torn && evbuffer_get_length(input) <= http_input_max(c->http)))
+    source_set_idle(c, false);
+    if (c->unwanted || (!torn && evbuffer_get_length(input) <= http_input_max(c->http)))
         return;
-    c->flooding = true;
+    client_close_soon(c); // not while it is read from
     if (torn)
         evbuffer_drain(input, evbuffer_get_length(input)); // evhttp is to find no more
-    event_active(&c->http->flood, EV_TIMEOUT, 0);          // not while it is read from
 }
 
 // evhttp is about to free the connection, whoever wanted that.
@@ -90,6 +83,12 @@ static void on_close(struct evhttp_connection *evcon, void *arg)
 void client_close(struct client *c)
 {
     evhttp_connection_free(c->evcon); // calls on_close
+}
+
+void client_close_soon(struct client *c)
+{
+    c->unwanted = true;
+    event_active(&c->http->unwanted, EV_TIMEOUT, 0);
 }
 
 // --- a new one ---
@@ -128,12 +127,12 @@ static struct bufferevent *make_bufferevent(struct http *h, bool tls, SSL *begun
     return NULL;
 }
 
-static void on_flood(evutil_socket_t fd, short what, void *arg)
+static void on_unwanted(evutil_socket_t fd, short what, void *arg)
 {
     struct http *h = arg;
     for (struct client *c = h->clients, *next; c; c = next) {
         next = c->next;
-        if (c->flooding && c->state != CLIENT_FRESH)
+        if (c->unwanted && c->state != CLIENT_FRESH)
             client_close(c);
     }
 }
@@ -261,29 +260,6 @@ static void close_handed(struct client *c)
     c->fd = -1;
 }
 
-static bool is_proxy(const struct http *h, const struct addr *a)
-{
-    const struct conf *conf = http_conf(h);
-    for (size_t i = 0; i < conf->signal.proxy_count; i++)
-        if (addr_range_contains(&conf->signal.proxies[i], a))
-            return true;
-    return false;
-}
-
-// Counts it with its source. False when that has, or all have, too many.
-static bool admit(struct client *c)
-{
-    struct http *h = c->http;
-    const struct conf *conf = http_conf(h);
-    size_t len = c->addr.family == ADDR_IPV6 ? 8 : 4;
-    if (!is_proxy(h, &c->addr)) {
-        c->source = &h->sources[siphash(&h->hash_key, c->addr.ip, len) % HTTP_SOURCES];
-        ++*c->source;
-    }
-    return h->client_count <= conf->signal.connections &&
-           (!c->source || *c->source <= conf->signal.address_connections);
-}
-
 static void log_refused(struct http *h, const struct client *c)
 {
     uint32_t more;
@@ -309,7 +285,7 @@ static void begin(struct client *c)
     }
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     c->loopback = arrived_by_loopback(fd);
-    if (!admit(c)) {
+    if (!source_enter(c)) {
         log_refused(h, c);
         if (h->refused_count >= REFUSED_MAX) {
             client_close(c);
@@ -347,11 +323,10 @@ static void on_fresh(evutil_socket_t fd, short what, void *arg)
 
 int clients_attach(struct http *h)
 {
-    h->sources = calloc(HTTP_SOURCES, sizeof *h->sources);
-    if (!h->sources)
+    if (sources_init(h))
         return -ENOMEM;
     event_assign(&h->fresh, h->base, -1, 0, on_fresh, h);
-    event_assign(&h->flood, h->base, -1, 0, on_flood, h);
+    event_assign(&h->unwanted, h->base, -1, 0, on_unwanted, h);
     evhttp_set_bevcb(h->evhttp, on_bufferevent, h);
     return 0;
 }
@@ -370,8 +345,10 @@ static void on_complete(struct evhttp_request *req, void *arg)
 {
     struct client *c = arg;
     reserve_open(&c->http->reserve); // for the next request
-    if (c->state == CLIENT_REPLYING)
-        set_state(c, CLIENT_READING);
+    if (c->state != CLIENT_REPLYING)
+        return;
+    set_state(c, CLIENT_READING);
+    source_set_idle(c, evbuffer_get_length(bufferevent_get_input(c->bev)) == 0);
 }
 
 struct client *client_of(struct http *h, struct evhttp_request *req)
@@ -382,6 +359,7 @@ struct client *client_of(struct http *h, struct evhttp_request *req)
     struct client *c = fd >= 0 && (size_t)fd < h->fd_count ? h->by_fd[fd] : NULL;
     if (!c || c->bev != bev)
         return NULL;
+    source_set_idle(c, false);
     set_state(c, CLIENT_REPLYING);
     evhttp_request_set_on_complete_cb(req, on_complete, c);
     return c;
@@ -390,7 +368,7 @@ struct client *client_of(struct http *h, struct evhttp_request *req)
 void client_take(struct client *c, struct link *link)
 {
     list_remove(c);
-    release_source(c);
+    source_leave(c);
     set_state(c, CLIENT_TAKEN);
     c->link = link;
     link->client = c;

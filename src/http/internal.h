@@ -39,6 +39,11 @@ enum client_state {
     CLIENT_TAKEN,    // it carries messages now; evhttp reads and writes it no longer
 };
 
+// An address, or several that share a place.
+struct source {
+    uint32_t count, idle; // of its connections: all that are not taken, and those that only wait
+};
+
 // A connection. evhttp owns socket and bufferevent; this is what it does not know.
 struct client {
     struct client *next, **prev; // all that are not taken
@@ -49,12 +54,13 @@ struct client {
     bool tls;         // our own
     bool handed;      // by a worker: addr is known, and fd is to be put in the place of evhttp's
     int fd;           // -1: there is none (any more)
-    uint32_t *source; // where it is counted; NULL: it is not
-    int64_t since_ms; // of the state
-    unsigned pieces;  // that evhttp has taken of what came since then
+    struct source *source; // where it is counted; NULL: it is not
+    int64_t since_ms;      // of the state
+    unsigned pieces;       // that evhttp has taken of what came since then
     enum client_state state;
     bool loopback; // it came to a loopback address of this host
-    bool flooding; // sends more than anybody has a reason to
+    bool idle;     // nothing has come since the last answer
+    bool unwanted; // to be closed in the next turn of the loop
     bool refused;  // gets 503 whatever it wants
     struct link *link;
 };
@@ -67,14 +73,14 @@ struct http {
     unsigned listener_count;
     struct snapshot *snapshot;
     struct mailbox *mailbox;
-    struct event second, fresh, flood, tick, reap, resume_accept;
+    struct event second, fresh, unwanted, tick, reap, resume_accept;
     struct signal_hub *hub;
     struct client *clients; // not taken
     struct client **by_fd;  // all
     size_t fd_count;
     unsigned client_count, refused_count;
     struct siphash_key hash_key;
-    uint32_t *sources; // HTTP_SOURCES
+    struct source *sources; // HTTP_SOURCES
     struct link *links, *dying;
     struct websocket *touched; // those that turn_end looks at
     unsigned touched_count;
@@ -131,6 +137,19 @@ struct client *client_of(struct http *h, struct evhttp_request *req);
 void client_take(struct client *c, struct link *link);
 // Closes it and frees c. Its link hears of it by link_lost.
 void client_close(struct client *c);
+// The same in the next turn of the loop: c is there until then, and so is its link.
+void client_close_soon(struct client *c);
+
+// --- source.c ---
+
+// 0 or -ENOMEM.
+int sources_init(struct http *h);
+// Counts it, by its address, with its source; one that only waits may have to go for it
+// (client_close_soon). False: that, or all of them, have too many even so.
+bool source_enter(struct client *c);
+// Whether it only waits: nothing has come since it was answered. Without a source, nothing.
+void source_set_idle(struct client *c, bool idle);
+void source_leave(struct client *c);
 
 // --- handover.c: connections that workers hand over ---
 

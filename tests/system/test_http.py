@@ -217,7 +217,7 @@ def test_too_many():
     with server(signal={"address_connections": 4}) as d:
         held = [Connection(d.http) for _ in range(4)]
         for c in held:
-            tap.equal(c.get("/ice").status, 200, "within the limit")
+            tap.equal(c.get("/ice", behind=b"GET").status, 200, "within the limit")
         r = fetch(d.http, "/ice")
         tap.equal(r.status, 503, "over the limit")
         tap.check(int(r.headers["retry-after"]) > 0, "Retry-After")
@@ -231,6 +231,22 @@ def test_too_many():
         for c in held:
             c.get("/ice")
         tap.equal(fetch(d.http, "/ice").status, 503, "over the limit of all")
+
+
+def test_idle_make_room():
+    """Over the limit of an address the connection goes that has waited longest for another request"""
+    with server(signal={"address_connections": 4, "request_timeout": 600}) as d:
+        held = [Connection(d.http) for _ in range(4)]
+        for c in held:
+            tap.equal(c.get("/ice").status, 200, "within the limit")
+        time.sleep(0.01)  # the server counts in milliseconds
+        tap.equal(held[1].get("/ice").status, 200, "the second has waited least")
+        for turn, gone in enumerate((0, 2, 3, 1)):
+            held.append(Connection(d.http))
+            tap.equal(held[-1].get("/ice").status, 200, "a new one, %d" % turn)
+            tap.check(held[gone].ended(), "the oldest has ended, %d" % turn)
+        for c in held[4:]:
+            tap.equal(c.get("/ice").status, 200, "the new ones go on")
 
 
 def test_slow_requests():

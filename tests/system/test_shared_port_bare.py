@@ -213,9 +213,9 @@ def end_tls(slow):
     slow.sock.sendall(slow.outgoing.read())
 
 
-def served(d, context):
+def served(d, context, behind=b""):
     c = Connection(d.port, tls=context)
-    tap.equal(c.get("/ice").status, 200, "status")
+    tap.equal(c.get("/ice", behind=behind).status, 200, "status")
     return c
 
 
@@ -339,7 +339,7 @@ def test_proxy_protocol():
     with serve(listen={"proxy_protocol": True}, signal={"address_connections": 2}) as d:
         kept = [Proxied(d, "192.0.2.1", d.bare) for _ in range(2)]
         for c in kept:
-            tap.equal(c.get("/ice").status, 200, "within the limit of the client")
+            tap.equal(c.get("/ice", behind=b"GET").status, 200, "within the limit of the client")
         tap.equal(Proxied(d, "192.0.2.1", d.bare).get("/ice").status, 503, "over it")
         tap.equal(Proxied(d, "192.0.2.3", d.bare).get("/ice").status, 200, "another client")
         d.wait_log("client=192.0.2.1:50000 /ice: 200")
@@ -357,7 +357,7 @@ def test_counted_once():
     with serve(workers=1, limits={"tcp_connections": 3}, signal={"address_connections": 8}) as d:
         kept = []
         for _ in range(8):
-            kept.append(served(d, d.bare))
+            kept.append(served(d, d.bare, b"GET"))
         tap.equal(status(d), 503, "over the limit")
         silent = [Connection(d.port, tls=d.bare) for _ in range(3)]
         with contextlib.suppress(OSError):

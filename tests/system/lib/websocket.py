@@ -76,12 +76,13 @@ class Connection:
         data, self.buffer = self.buffer.split(mark, 1)
         return data
 
-    def request(self, path, method="GET", headers=(), body=b"", host=None):
+    def request(self, path, method="GET", headers=(), body=b"", host=None, behind=b""):
+        """behind: what follows in the same segment. Part of another request keeps the connection from being idle."""
         head = ["%s %s HTTP/1.1" % (method, path), "Host: " + (host or "%s:%d" % (self.host, self.port))]
         head += ["%s: %s" % h for h in (headers.items() if isinstance(headers, dict) else headers)]
         if body:
             head.append("Content-Length: %d" % len(body))
-        self.send("\r\n".join(head).encode("latin-1") + b"\r\n\r\n" + body)
+        self.send("\r\n".join(head).encode("latin-1") + b"\r\n\r\n" + body + behind)
 
     def response(self, method="GET"):
         lines = self.take_until(b"\r\n\r\n").decode("latin-1").split("\r\n")
