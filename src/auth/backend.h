@@ -18,8 +18,8 @@ struct secret_list {
     } item[AUTH_KEYS_MAX];
 };
 
-// Takes the secrets of a realm: STORE_FOUND with a list (borrowed until the call returns), STORE_NOT_FOUND when there are
-// none, or STORE_UNAVAILABLE.
+// Takes the secrets of a realm: STORE_FOUND with a list (borrowed until the call returns),
+// STORE_NOT_FOUND when there are none, or STORE_UNAVAILABLE.
 typedef void secrets_done(enum store_status status, const struct secret_list *list, void *arg);
 
 struct backend {
@@ -27,8 +27,8 @@ struct backend {
     // As store_ops.lookup; the handle is cancelled by store_ops.cancel.
     struct store_lookup *(*secrets)(struct backend *b, const char *realm, secrets_done *done,
                                     void *arg);
-    // Goes on in another configuration of the same realm, whose name is borrowed from then on. NULL:
-    // it is to be opened anew, since the file may be another one now.
+    // Goes on in another configuration of the same realm, whose name is borrowed from then on.
+    // NULL: it is to be opened anew, since the file may be another one now.
     void (*move)(struct backend *b, const char *realm);
 };
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// One connection to Redis that keeps itself up: name resolution, Sentinel, AUTH, SELECT, back-off. Nothing here blocks.
+// One connection to Redis that keeps itself up: name resolution, Sentinel, AUTH, SELECT, back-off.
+// Nothing here blocks.
 //
-// hiredis parses the replies; the socket is a bufferevent and not hiredis' async context, because that (0.14) hands a published
-// message to a command that is waiting for its own answer, so that a subscriber cannot be probed with PING, and because it
-// asserts when a server says something that was not asked for.
+// hiredis parses the replies; the socket is a bufferevent and not hiredis' async context, because
+// that (0.14) hands a published message to a command that is waiting for its own answer, so that a
+// subscriber cannot be probed with PING, and because it asserts when a server says something that
+// was not asked for.
 #ifndef TP_AUTH_REDIS_CONN_H
 #define TP_AUTH_REDIS_CONN_H
 
@@ -29,12 +31,14 @@ struct redis_arg {
     size_t len;
 };
 
-// Takes the answer to one command: reply is borrowed, and NULL when the connection was lost before it came.
+// Takes the answer to one command: reply is borrowed, and NULL when the connection was lost before
+// it came.
 typedef void redis_reply_cb(const redisReply *reply, void *arg);
 
 struct redis_conn_events {
     void (*up)(void *arg);
-    void (*down)(void *arg); // an attempt failed or a connection was lost; called before the commands' callbacks
+    void (*down)(void *arg); // an attempt failed or a connection was lost; called before the
+                             // commands' callbacks
     // A published message (subscriber only).
     void (*message)(const void *data, size_t len, void *arg);
 };
@@ -53,7 +57,8 @@ void redis_conn_free(struct redis_conn *c); // no callback is called
 
 enum redis_conn_state redis_conn_state(const struct redis_conn *c);
 
-// Sends a command; cb is called exactly once, later, unless the connection is freed. False, and cb is not called: not up, or out of memory.
+// Sends a command; cb is called exactly once, later, unless the connection is freed. False, and cb
+// is not called: not up, or out of memory.
 bool redis_conn_send(struct redis_conn *c, const struct redis_arg *argv, size_t argc,
                      redis_reply_cb *cb, void *arg);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Questions to Redis: from the cache where it knows, else one command for everybody who asks the same. Inside the Redis store.
+// Questions to Redis: from the cache where it knows, else one command for everybody who asks the
+// same. Inside the Redis store.
 #ifndef TP_AUTH_REDIS_FETCH_H
 #define TP_AUTH_REDIS_FETCH_H
 
@@ -78,7 +79,8 @@ void redis_fetch_give_up(struct redis_store *s);
 // Ends what is past its deadline.
 void redis_fetch_expire(struct redis_store *s);
 
-// What has been asked about this key, and not been answered, may be answered with what is no longer true.
+// What has been asked about this key, and not been answered, may be answered with what is no longer
+// true.
 void redis_fetch_taint(struct redis_store *s, enum cache_kind kind, const void *key, size_t len);
 
 // Frees everything, without a callback.

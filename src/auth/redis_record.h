@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// How users and secrets lie in Redis: names of keys and fields, and records to and from them. Used by the server and the CLI.
+// How users and secrets lie in Redis: names of keys and fields, and records to and from them. Used
+// by the server and the CLI.
 //
 //  turnpike:{<realm>}:user:<name>       hash, REDIS_USER_FIELDS; keys in hex
 //  turnpike:{<realm>}:userhash:<hex>    string: the name whose USERHASH this is
 //  turnpike:{<realm>}:token:<kid>       hash, REDIS_TOKEN_FIELDS; the key in hex
 //  turnpike:{<realm>}:secrets           sorted set: secret, scored by the time of its creation
-//  turnpike:invalidate                  channel: "<realm> user <name>", "<realm> token <kid>" or "<realm> secrets"
+//  turnpike:invalidate                  channel: "<realm> user <name>", "<realm> token <kid>" or
+//  "<realm> secrets"
 //
 // The braces are literal: everything of a realm lies in one slot of a Redis cluster.
 #ifndef TP_AUTH_REDIS_RECORD_H
@@ -40,14 +42,15 @@ void coturn_key_user(struct redis_key *k, const char *realm, const void *name, s
 void coturn_key_secrets(struct redis_key *k, const char *realm);
 void coturn_key_token(struct redis_key *k, const void *kid, size_t len);
 
-// Reads the answer to HMGET of all fields (or to GET, for coturn's layout). STORE_UNAVAILABLE: it is no sound record.
+// Reads the answer to HMGET of all fields (or to GET, for coturn's layout). STORE_UNAVAILABLE: it
+// is no sound record.
 enum store_status redis_record_read(struct auth_record *rec, const redisReply *reply,
                                     const void *name, size_t len);
 enum store_status coturn_record_read(struct auth_record *rec, const redisReply *reply,
                                      const void *name, size_t len);
 
-// The same for the key of access tokens. coturn's keys belong to no realm, or to the one in their record: one of another
-// realm is STORE_NOT_FOUND.
+// The same for the key of access tokens. coturn's keys belong to no realm, or to the one in their
+// record: one of another realm is STORE_NOT_FOUND.
 enum store_status redis_token_read(struct auth_record *rec, const redisReply *reply,
                                    const void *kid, size_t len);
 enum store_status coturn_token_read(struct auth_record *rec, const redisReply *reply,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The one interface to the places where users live. Each worker opens its own; no call crosses threads.
+// The one interface to the places where users live. Each worker opens its own; no call crosses
+// threads.
 #ifndef TP_AUTH_STORE_H
 #define TP_AUTH_STORE_H
 
@@ -20,16 +21,19 @@ struct auth_key {
     bool has_md5, has_sha256;
 };
 
-// What is known about a user; never the password. Or, for who asks for one, the key that access tokens are sealed with: then user is
-// its id, and only created, expires and token_key are set besides.
+// What is known about a user; never the password. Or, for who asks for one, the key that access
+// tokens are sealed with: then user is its id, and only created, expires and token_key are set
+// besides.
 struct auth_record {
-    uint8_t user[AUTH_USER_MAX + 1]; // as stored, zero-terminated for convenience; may hold any byte
+    uint8_t
+        user[AUTH_USER_MAX + 1]; // as stored, zero-terminated for convenience; may hold any byte
     size_t user_len;
     struct auth_key keys[AUTH_KEYS_MAX];
     unsigned key_count;
-    bool incomplete;          // a store that may hold more keys was away: a mismatch is no proof of a wrong password
-    int64_t created;          // Unix seconds
-    int64_t expires;          // Unix seconds, 0: never
+    bool incomplete; // a store that may hold more keys was away: a mismatch is no proof of a wrong
+                     // password
+    int64_t created; // Unix seconds
+    int64_t expires; // Unix seconds, 0: never
     bool disabled;
     uint32_t max_allocations; // 0: the server's limit
     uint64_t max_bps;         // bits per second, 0: the server's limit
@@ -48,7 +52,8 @@ struct store_query {
 enum store_status {
     STORE_FOUND,
     STORE_NOT_FOUND,
-    STORE_UNAVAILABLE, // not reachable, too slow, too many look-ups pending, a record that cannot be read
+    STORE_UNAVAILABLE, // not reachable, too slow, too many look-ups pending, a record that cannot
+                       // be read
 };
 
 // Takes the answer. rec is set for STORE_FOUND only and is borrowed until the call returns.
@@ -61,9 +66,10 @@ struct store; // a backend's own state begins with its ops
 
 struct store_ops {
     void (*close)(struct store *s);
-    // Calls done exactly once, before it returns (then NULL is returned) or later in the same thread (then a handle for
-    // cancel is returned). The query is copied if it has to be kept.
-    struct store_lookup *(*lookup)(struct store *s, const struct store_query *q, store_done *done, void *arg);
+    // Calls done exactly once, before it returns (then NULL is returned) or later in the same
+    // thread (then a handle for cancel is returned). The query is copied if it has to be kept.
+    struct store_lookup *(*lookup)(struct store *s, const struct store_query *q, store_done *done,
+                                   void *arg);
     // The caller no longer wants the answer; done is not called.
     void (*cancel)(struct store *s, struct store_lookup *l);
 };

@@ -94,8 +94,8 @@ int bench_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 // The same; returns BENCH_FAILED.
 int bench_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-// The user has asked to end (SIGINT, SIGTERM): what runs is cut short and cleaned up. bench_stop may be
-// called by a signal handler.
+// The user has asked to end (SIGINT, SIGTERM): what runs is cut short and cleaned up. bench_stop
+// may be called by a signal handler.
 void bench_stop(void);
 bool bench_stopped(void);
 

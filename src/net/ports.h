@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Relay ports of the whole process: which are free on which relay address, and which are held for a
-// reservation token. Touched when an allocation is made or ends, never by a packet; one mutex, which
-// is not held while sockets are opened. A port is chosen at random (RFC 6056) in constant time,
-// however few are left.
+// reservation token. Touched when an allocation is made or ends, never by a packet; one mutex,
+// which is not held while sockets are opened. A port is chosen at random (RFC 6056) in constant
+// time, however few are left.
 #ifndef TP_NET_PORTS_H
 #define TP_NET_PORTS_H
 

@@ -12,7 +12,7 @@
 #include "util/rand.h"
 
 #define RUN_LEN 8
-#define STRAGGLERS 1000000       // us to wait for the last packets
+#define STRAGGLERS 1000000 // us to wait for the last packets
 
 struct echo {
     struct peer *peer;

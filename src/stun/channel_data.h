@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// ChannelData (RFC 8656 section 12.4) and telling the protocols apart by their first byte (RFC 7983, RFC 9443).
+// ChannelData (RFC 8656 section 12.4) and telling the protocols apart by their first byte (RFC
+// 7983, RFC 9443).
 #ifndef TP_STUN_CHANNEL_DATA_H
 #define TP_STUN_CHANNEL_DATA_H
 
@@ -8,8 +9,9 @@
 
 #define CHANNEL_HEADER_LEN 4
 #define CHANNEL_MIN 0x4000
-// RFC 8656 section 12 ends the range at 0x4FFF so that QUIC can share a port (RFC 9443). A TURN server's port carries no QUIC, and clients
-// written for RFC 5766 pick numbers up to 0x7FFF: they are served.
+// RFC 8656 section 12 ends the range at 0x4FFF so that QUIC can share a port (RFC 9443). A TURN
+// server's port carries no QUIC, and clients written for RFC 5766 pick numbers up to 0x7FFF: they
+// are served.
 #define CHANNEL_MAX 0x7FFF
 
 struct channel_data {
@@ -18,8 +20,8 @@ struct channel_data {
     const uint8_t *payload;
 };
 
-// Parses one ChannelData message of a datagram; trailing padding is allowed. 0, or -EBADMSG: short, number out of
-// range, length past the datagram.
+// Parses one ChannelData message of a datagram; trailing padding is allowed. 0, or -EBADMSG: short,
+// number out of range, length past the datagram.
 int channel_data_parse(struct channel_data *out, const void *data, size_t len);
 
 // Writes the 4-byte header.
@@ -36,8 +38,9 @@ enum demux {
 };
 enum demux demux_first_byte(uint8_t b);
 
-// What a client that has just connected speaks, by its first byte. TLS begins with a handshake record
-// (22), and no client without an allocation sends ChannelData, so that letters are the method of an HTTP request.
+// What a client that has just connected speaks, by its first byte. TLS begins with a handshake
+// record (22), and no client without an allocation sends ChannelData, so that letters are the
+// method of an HTTP request.
 enum demux_stream {
     DEMUX_STREAM_STUN,
     DEMUX_STREAM_TLS,
@@ -48,8 +51,9 @@ enum demux_stream demux_stream_first_byte(uint8_t b);
 
 // Framing on a stream (RFC 8656 12.5: ChannelData is padded to 4 bytes there; STUN always is).
 // Looks at the first bytes and says how long the frame that starts there is, padding included:
-// > 0 the length; 0 more bytes are needed to tell; -EPROTO what starts there is neither STUN nor ChannelData
-// (a STUN header must have its magic cookie here, a STUN length that is no multiple of 4 is refused).
+// > 0 the length; 0 more bytes are needed to tell; -EPROTO what starts there is neither STUN nor
+// ChannelData (a STUN header must have its magic cookie here, a STUN length that is no multiple of
+// 4 is refused).
 int stream_frame_len(const uint8_t *data, size_t len);
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The one way to read and write wire data: bounds-checked, with a sticky error. After the first overrun every read
-// gives 0 and every write does nothing; check ok once at the end.
+// The one way to read and write wire data: bounds-checked, with a sticky error. After the first
+// overrun every read gives 0 and every write does nothing; check ok once at the end.
 #ifndef TP_STUN_CURSOR_H
 #define TP_STUN_CURSOR_H
 

@@ -50,7 +50,7 @@ struct turn_mobility {
     bool arrived;
     uint8_t worker; // whose 5-tuple it is
     struct turn_tuple tuple;
-    void *link; // of this worker
+    void *link;    // of this worker
     bool followed; // a request came from there: see mobility_follow
     // The newest ticket, and the Refresh that it answers.
     uint32_t number;

@@ -14,11 +14,11 @@ enum { ADDR_NONE = 0, ADDR_IPV4 = 4, ADDR_IPV6 = 6 };
 // are equal exactly when their bytes are. IPv4 uses ip[0..3]. An IPv4-mapped IPv6 address stays
 // family 6: nothing here unmaps silently.
 struct addr {
-    uint8_t ip[16];  // network order
-    uint32_t scope;  // IPv6 link-local scope (interface index), else 0
-    uint16_t port;   // host order
-    uint8_t family;  // ADDR_NONE, ADDR_IPV4 or ADDR_IPV6
-    uint8_t zero;    // always 0
+    uint8_t ip[16]; // network order
+    uint32_t scope; // IPv6 link-local scope (interface index), else 0
+    uint16_t port;  // host order
+    uint8_t family; // ADDR_NONE, ADDR_IPV4 or ADDR_IPV6
+    uint8_t zero;   // always 0
 };
 
 // Inclusive range of IP addresses of one family, compared as whole numbers.
@@ -30,14 +30,15 @@ struct addr_range {
 
 #define ADDR_STRLEN 72 // "[v6%scope]:port" and the terminating zero
 
-// Fills *out from a sockaddr. 0, or -EAFNOSUPPORT for a family that is neither AF_INET nor AF_INET6.
+// Fills *out from a sockaddr. 0, or -EAFNOSUPPORT for a family that is neither AF_INET nor
+// AF_INET6.
 int addr_from_sockaddr(struct addr *out, const struct sockaddr *sa);
 
 // Writes a into *ss; returns the length to hand to the kernel, 0 for ADDR_NONE.
 socklen_t addr_to_sockaddr(const struct addr *a, struct sockaddr_storage *ss);
 
-// Parses a numeric IP ("192.0.2.1", "2001:db8::1", "[2001:db8::1]", "fe80::1%eth0") and sets the port.
-// 0, or -EINVAL.
+// Parses a numeric IP ("192.0.2.1", "2001:db8::1", "[2001:db8::1]", "fe80::1%eth0") and sets the
+// port. 0, or -EINVAL.
 int addr_parse_ip(struct addr *out, const char *text, uint16_t port);
 
 // Parses "ip:port" or "[ip6]:port". 0, or -EINVAL.
@@ -59,8 +60,9 @@ static inline size_t addr_ip_len(const struct addr *a)
     return a->family == ADDR_IPV4 ? 4 : a->family == ADDR_IPV6 ? 16 : 0;
 }
 
-// Parses "192.0.2.1", "192.0.2.0/24", "192.0.2.5-192.0.3.7" and the same for IPv6. Host bits that are
-// set beyond a prefix are refused. 0, or -EINVAL with *why set to a static text that says what is wrong.
+// Parses "192.0.2.1", "192.0.2.0/24", "192.0.2.5-192.0.3.7" and the same for IPv6. Host bits that
+// are set beyond a prefix are refused. 0, or -EINVAL with *why set to a static text that says what
+// is wrong.
 int addr_range_parse(struct addr_range *out, const char *text, const char **why);
 
 // Whether the IP of a lies inside r. False when the families differ.

@@ -36,10 +36,10 @@ static inline bool log_on(enum log_level level)
     return level <= __atomic_load_n(&log_threshold, __ATOMIC_RELAXED);
 }
 
-// Writes one line. area is a short static word ("turn", "store", "conf"). about may be NULL. Control characters and
-// newlines in the formatted text are escaped; a line is cut at 2 KiB.
-void log_line(enum log_level level, const char *area, const struct log_about *about, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
+// Writes one line. area is a short static word ("turn", "store", "conf"). about may be NULL.
+// Control characters and newlines in the formatted text are escaped; a line is cut at 2 KiB.
+void log_line(enum log_level level, const char *area, const struct log_about *about,
+              const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
 #define log_error(area, ...) log_line(LOG_LVL_ERROR, area, NULL, __VA_ARGS__)
 #define log_warning(area, ...) log_line(LOG_LVL_WARNING, area, NULL, __VA_ARGS__)
@@ -51,8 +51,9 @@ void log_line(enum log_level level, const char *area, const struct log_about *ab
             log_line(LOG_LVL_DEBUG, area, NULL, __VA_ARGS__);                                      \
     } while (0)
 
-// A limiter for one kind of repeated line: at most `burst` lines in each 10 s. Returns true if the line may be
-// written; *suppressed gets the number of lines swallowed before it. now is in seconds. Not shared between threads.
+// A limiter for one kind of repeated line: at most `burst` lines in each 10 s. Returns true if the
+// line may be written; *suppressed gets the number of lines swallowed before it. now is in seconds.
+// Not shared between threads.
 struct log_limit {
     int64_t window;
     uint32_t used;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Randomness that an attacker cannot guess: everything from the kernel's CSPRNG by way of OpenSSL's.
+// Randomness that an attacker cannot guess: everything from the kernel's CSPRNG by way of
+// OpenSSL's.
 #ifndef TP_UTIL_RAND_H
 #define TP_UTIL_RAND_H
 
@@ -10,8 +11,8 @@
 // goes on with predictable nonces and ports is worse than none.
 void rand_bytes(void *buf, size_t len);
 
-// Uniform in [0, bound), bound > 0, without modulo bias. From a stock that each thread keeps: not for a process that
-// forks and goes on in both halves.
+// Uniform in [0, bound), bound > 0, without modulo bias. From a stock that each thread keeps: not
+// for a process that forks and goes on in both halves.
 uint32_t rand_uniform(uint32_t bound);
 
 #endif

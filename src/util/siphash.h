@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// SipHash-1-3 (Aumasson, Bernstein: "SipHash: a fast short-input PRF"): for every table whose keys an
-// outsider chooses.
+// SipHash-1-3 (Aumasson, Bernstein: "SipHash: a fast short-input PRF"): for every table whose keys
+// an outsider chooses.
 #ifndef TP_UTIL_SIPHASH_H
 #define TP_UTIL_SIPHASH_H
 

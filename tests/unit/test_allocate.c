@@ -517,7 +517,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(alternate_server, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(quotas, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(late_answer, fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(nothing_is_left_of_a_failure, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(nothing_is_left_of_a_failure, fixture_setup,
+                                        fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,7 +31,8 @@ static struct addr peer_number(uint32_t n)
 static int bind_number(struct turn_allocation *a, uint32_t n, uint32_t max, int64_t now)
 {
     struct addr p = peer_number(n);
-    return channel_bind(a, &key, (uint16_t)(CHANNEL_MIN + n % CHANNELS), &p, max, now, now + LIFETIME_MS);
+    return channel_bind(a, &key, (uint16_t)(CHANNEL_MIN + n % CHANNELS), &p, max, now,
+                        now + LIFETIME_MS);
 }
 
 static void grows_to_the_limit(void **state)
@@ -191,8 +192,10 @@ int main(void)
         cmocka_unit_test(grows_to_the_limit),
         cmocka_unit_test(limit),
         cmocka_unit_test(expired_ones_are_reused),
-        cmocka_unit_test_setup_teardown(one_number_one_peer, fixture_setup_allocated, fixture_teardown),
-        cmocka_unit_test_setup_teardown(expires_to_the_second, fixture_setup_allocated, fixture_teardown),
+        cmocka_unit_test_setup_teardown(one_number_one_peer, fixture_setup_allocated,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(expires_to_the_second, fixture_setup_allocated,
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(refused, fixture_setup_allocated, fixture_teardown),
         cmocka_unit_test_setup_teardown(too_many, fixture_setup_allocated, fixture_teardown),
         cmocka_unit_test(memory_of_an_idle_allocation),

@@ -830,9 +830,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(nothing_piles_up, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(allocates_at_once, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(two_tickets_at_once, fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(allocates_where_it_was_expected, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(allocates_where_it_was_expected, fixture_setup,
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(visits_end, fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(a_family_expires_on_the_way, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_family_expires_on_the_way, fixture_setup,
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(many, fixture_setup, fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

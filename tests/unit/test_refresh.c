@@ -247,11 +247,15 @@ int main(void)
         cmocka_unit_test_setup_teardown(keeps_it_alive, fixture_setup_allocated, fixture_teardown),
         cmocka_unit_test_setup_teardown(deletion, fixture_setup_allocated, fixture_teardown),
         cmocka_unit_test_setup_teardown(late_copy, fixture_setup_allocated, fixture_teardown),
-        cmocka_unit_test_setup_teardown(memory_of_deletions_is_bounded, fixture_setup_allocated, fixture_teardown),
+        cmocka_unit_test_setup_teardown(memory_of_deletions_is_bounded, fixture_setup_allocated,
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(refused, fixture_setup_allocated, fixture_teardown),
-        cmocka_unit_test_setup_teardown(one_family_of_two, fixture_setup_allocated, fixture_teardown),
-        cmocka_unit_test_setup_teardown(families_expire_by_themselves, fixture_setup_allocated, fixture_teardown),
-        cmocka_unit_test_setup_teardown(families_together, fixture_setup_allocated, fixture_teardown),
+        cmocka_unit_test_setup_teardown(one_family_of_two, fixture_setup_allocated,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(families_expire_by_themselves, fixture_setup_allocated,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(families_together, fixture_setup_allocated,
+                                        fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -387,18 +387,22 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_challenge_names_the_server, setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(allocate_then_go_on_without_the_token, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(allocate_then_go_on_without_the_token, setup,
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(the_lifetime_is_the_tokens, setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_newer_token_takes_over, setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(users_and_tokens_keep_apart, setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(what_is_refused, setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(without_tokens_it_is_an_unknown_attribute, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(without_tokens_it_is_an_unknown_attribute, setup,
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(a_token_counts_as_one_user, setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(a_reservation_is_for_the_same_host, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_reservation_is_for_the_same_host, setup,
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(retransmitted_allocate, setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(kids_of_any_length, setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(the_first_16_bytes_of_the_mac_key, setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(a_moved_connection_has_no_allocation, setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_moved_connection_has_no_allocation, setup,
+                                        fixture_teardown),
         cmocka_unit_test(each_allocation_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
