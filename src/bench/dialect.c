@@ -12,6 +12,7 @@ const struct dialect dialects[DIALECTS] = {
         .steps = {{NULL, "{\"type\":\"register\",\"name\":\"$me\"}"},
                   {"\"type\":\"registered\"", "{\"type\":\"join\",\"room\":\"$room\"}"},
                   {"\"type\":\"joined\"", NULL}},
+        .error = "\"type\":\"error\"",
         .before = "{\"type\":\"message\",\"room\":\"$room\",\"data\":\"",
         .behind = "\"}",
         .tail = 2,

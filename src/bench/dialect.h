@@ -23,6 +23,8 @@ struct dialect {
     const char *before, *behind; // of the payload, in what a client sends
     size_t tail;                 // bytes behind the payload in what arrives
     const char *ping, *pong;     // of the dialect itself; NULL: none
+    const char *error;           // in an object with code and message, that something is refused;
+                                 // NULL: nothing of that kind
 };
 
 #define DIALECTS 3

@@ -79,8 +79,8 @@ void room_close(struct rooms *r, struct room_client *c);
 int room_message_prepare(struct rooms *r, struct room_client *c);
 // Appends frames to out as far as credit and cap go. Returns how many bytes.
 size_t room_message_write(struct rooms *r, struct room_client *c, uint8_t *out, size_t cap);
-// A text for a client that is ready.
-void room_message_take(struct rooms *r, struct room_client *c, const uint8_t *data, size_t len);
+// A text for a client that is ready. False: no message of its partner's.
+bool room_message_take(struct rooms *r, struct room_client *c, const uint8_t *data, size_t len);
 // One frame of a client.
 size_t room_frame_write(struct rooms *r, uint8_t *out, uint8_t opcode, const void *data,
                         size_t len);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // One client: its socket, its way into the room, what it reads and writes.
 #include <errno.h>
+#include <jansson.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdarg.h>
@@ -197,15 +198,30 @@ static size_t take_answer(struct rooms *r, struct room_client *c, const uint8_t 
     return (size_t)(end - data) + 4;
 }
 
+// Nothing of it would be measured that is worth something.
+static void refused(struct rooms *r, struct room_client *c, const struct wsclient_frame *f)
+{
+    const char *code = "error", *message = "no message";
+    char said[sizeof(r->failure)], shown[sizeof(r->failure) - 32];
+    json_t *root = json_loadb((const char *)f->data, f->len, 0, NULL);
+    json_unpack(root, "{s:s, s:s}", "code", &code, "message", &message);
+    int len = snprintf(said, sizeof(said), "%s: %s", code, message);
+    size_t whole = len < 0 ? 0 : (size_t)len < sizeof(said) ? (size_t)len : sizeof(said) - 1;
+    fail(r, c, "the server refuses: %s", text_escape(shown, sizeof(shown), said, whole));
+    json_decref(root);
+}
+
 static void take_text(struct rooms *r, struct room_client *c, const struct wsclient_frame *f)
 {
     const struct dialect *d = r->dialect;
     const char *wait = d->steps[c->step].wait;
 
-    if (c->state == ROOM_READY && f->len >= r->options->size)
-        room_message_take(r, c, f->data, f->len);
-    else if (d->ping && f->len == strlen(d->ping) && memcmp(f->data, d->ping, f->len) == 0)
+    if (c->state == ROOM_READY && room_message_take(r, c, f->data, f->len))
+        return;
+    if (d->ping && f->len == strlen(d->ping) && memcmp(f->data, d->ping, f->len) == 0)
         say(r, c, WSCLIENT_TEXT, d->pong, strlen(d->pong));
+    else if (d->error && memmem(f->data, f->len, d->error, strlen(d->error)))
+        refused(r, c, f);
     else if (c->state == ROOM_JOINING && wait && memmem(f->data, f->len, wait, strlen(wait)))
         begin_step(r, c);
 }

@@ -87,17 +87,17 @@ static void allow(struct rooms *r, struct room_client *c)
     r->todo[r->todo_len++] = c->index;
 }
 
-void room_message_take(struct rooms *r, struct room_client *c, const uint8_t *data, size_t len)
+bool room_message_take(struct rooms *r, struct room_client *c, const uint8_t *data, size_t len)
 {
     size_t size = r->options->size, tail = r->dialect->tail;
 
     if (len < tail + size || memcmp(data + len - tail - size, "tp", INDEX_AT) != 0)
-        return; // something that the server has to say
+        return false; // something that the server has to say
     const uint8_t *mark = data + len - tail - size;
     if (take_letters(mark + INDEX_AT, 8) != (c->index ^ 1) ||
         take_letters(mark + NUMBER_AT, 8) != c->received) {
         r->wrong++;
-        return;
+        return true;
     }
     c->received++;
     r->delivered++;
@@ -107,4 +107,5 @@ void room_message_take(struct rooms *r, struct room_client *c, const uint8_t *da
     }
     if (r->sending)
         allow(r, &r->clients[c->index ^ 1]);
+    return true;
 }

@@ -170,7 +170,11 @@ def test_dialects():
 
 
 def test_honesty():
-    """a server that loses messages, closes, or is none at all is told"""
+    """a server that refuses or loses messages, closes, or is none at all is told"""
+    port = daemon.free_port()
+    with daemon.Daemon(signal={"address": "127.0.0.1", "port": port}):
+        _, err = run("--server", "127.0.0.1:%d" % port, *SHORT, code=FAILED)
+        tap.check("the server refuses: rate_limited: " in err, err)
     with Fake("peerjs", lose=50) as fake:
         out, err = run("--json", "--server", fake.address, "--dialect", "peerjs", *SHORT, code=FAILED)
         tap.check(daemon.json_of(out)["lost"] > 0 and "were lost" in err, "%s\n%s" % (out, err))
