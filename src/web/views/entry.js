@@ -95,9 +95,10 @@ function followLink({ room }) {
       [
         [
           'Leave, and go there',
-          async () => {
-            await room.leave();
+          () => {
+            // First, since the form is seen before the server knows that one has left.
             $('room').value = wanted;
+            room.leave();
             $('join').focus();
           },
         ],
