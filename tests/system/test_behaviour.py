@@ -48,8 +48,10 @@ def ask(sock, server, *attrs, **kw):
     packet = stun.build(stun.BINDING, attrs=attrs, **kw)
     for _ in range(10):
         sock.sendto(packet, server)
-        got = client.received(sock, 0.5 * tap.SLOW)
-        if got and got[0][8:20] == packet[8:20]:
+        got = client.received(sock, 3 * tap.SLOW)
+        while got and got[0][8:20] != packet[8:20]:  # what was sent again before may be answered twice
+            got = client.received(sock, 3 * tap.SLOW)
+        if got:
             return stun.Message(got[0]), got[1][:2], packet
     raise AssertionError("no answer from %s:%d" % server[:2])
 
@@ -217,18 +219,21 @@ def test_rate():
     with daemon(workers=1, limits={"unauthenticated_rate": 5}) as d, client.udp_socket() as sock, client.udp_socket() as there:
         for _ in range(300):
             sock.sendto(stun.build(stun.BINDING, attrs=[(RESPONSE_PORT, struct.pack("!HH", client.name_of(there)[1], 0))]), d.server)
-        count = 0
+        there.recv(2048)
+        count = 1
         while client.received(there, 0.3 * tap.SLOW):
             count += 1
-        tap.check(0 < count < 150, "%d answers to 300 requests" % count)
+        tap.check(count < 150, "%d answers to 300 requests" % count)
 
 
 def classic(sock, server, *attrs):
     packet = stun.build(stun.BINDING, attrs=attrs, magic=0x01020304)
     for _ in range(10):
         sock.sendto(packet, server)
-        got = client.received(sock, 0.5 * tap.SLOW)
-        if got and got[0][4:20] == packet[4:20]:
+        got = client.received(sock, 3 * tap.SLOW)
+        while got and got[0][4:20] != packet[4:20]:
+            got = client.received(sock, 3 * tap.SLOW)
+        if got:
             return stun.Message(got[0]), got[1][:2]
     raise AssertionError("no answer")
 

@@ -61,8 +61,8 @@ def test_fixed_listeners():
             except ConnectionRefusedError:
                 continue
             raise AssertionError("%s %s took a connection" % (transport, host))
-        with d.client(host="127.0.0.5", timeout=0.3) as c:
-            tap.equal(c.exchange(stun.build(stun.BINDING), retransmit=False), None, "answer on 127.0.0.5")
+        with d.client(host="127.0.0.5") as c:
+            tap.equal(c.exchange(stun.build(stun.BINDING), 0.3, retransmit=False), None, "answer on 127.0.0.5")
 
 
 def test_classic_client():
@@ -81,13 +81,13 @@ def test_classic_client():
 
 def test_fingerprint():
     """a request with FINGERPRINT is answered; one with a wrong FINGERPRINT is not"""
-    with Daemon() as d, d.client(timeout=0.4) as c:
+    with Daemon() as d, d.client() as c:
         msg = c.binding(fingerprint=True)
         tap.check(msg and msg.cls == stun.SUCCESS, "no success with a right fingerprint")
         if msg.has(stun.FINGERPRINT):
             tap.check(msg.fingerprint_ok(), "wrong fingerprint in the answer")
         packet = stun.build(stun.BINDING, attrs=[(stun.FINGERPRINT, b"\x01\x02\x03\x04")])
-        tap.equal(c.exchange(packet, retransmit=False), None, "answer to a wrong fingerprint")
+        tap.equal(c.exchange(packet, 0.4, retransmit=False), None, "answer to a wrong fingerprint")
 
 
 def test_unknown_attributes():
@@ -103,7 +103,7 @@ def test_unknown_attributes():
 
 def test_what_is_not_answered():
     """indications, answers and unknown methods get no Binding answer, and nothing ends the daemon"""
-    with Daemon() as d, d.client(timeout=0.3) as c:
+    with Daemon() as d, d.client() as c:
         for cls in (stun.INDICATION, stun.SUCCESS, stun.ERROR):
             c.send_raw(stun.build(stun.BINDING, cls))
         tap.equal(c.recv_raw(0.3), None, "answer")

@@ -117,6 +117,7 @@ class Client:
         self.attempts = collections.deque()  # of peers, RFC 6062
         self.icmp = collections.deque()
         self.buffer = b""
+        self.again = set()  # transactions that were sent more than once and have their answer: others may come
         self.closed = False
         self.sock = self._fresh_socket(source, inside)
         if self.stream:
@@ -130,7 +131,7 @@ class Client:
 
     def _wrap(self, context, name, session):
         if not context:
-            context = ssl.create_default_context()
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         raw = self.sock
@@ -194,7 +195,8 @@ class Client:
             self.sock.sendall(data)
 
     def recv_raw(self, timeout):
-        """One datagram or one frame of the stream; None when the time is over or the stream has ended (closed)."""
+        """One datagram or one frame of the stream; None when the time is over or the stream has ended (closed). Further
+        answers to what exchange() sent again are dropped: those of a server that a busy machine kept from its work."""
         end = time.monotonic() + timeout
         while True:
             if self.stream:
@@ -217,6 +219,8 @@ class Client:
             except (ConnectionError, ssl.SSLError):
                 self.closed = True
                 return None
+            if data[8:20] in self.again and data[4:8] == stun.MAGIC_BYTES:
+                continue
             if not self.stream and (data or self.transport == "udp"):
                 return data
             if not data:
@@ -294,11 +298,16 @@ class Client:
         timeout = self.timeout if timeout is None else timeout
         end = time.monotonic() + timeout
         pause = 0.5 * SLOW
+        sent = 1 if packet[8:20] in self.again else 0
+        self.again.discard(packet[8:20])
         while True:
             self.send_raw(packet)
+            sent += 1
             left = end - time.monotonic()
             once = self.stream or not retransmit
             msg = self.wait(packet[8:20], left if once else min(pause, left))
+            if msg and sent > 1:
+                self.again.add(packet[8:20])
             if msg or once or time.monotonic() >= end:
                 return msg
             pause *= 2
@@ -350,13 +359,13 @@ class Client:
         self.learn(msg)
         return msg
 
-    def request(self, method, attrs=(), txid=None, timeout=None, **kw):
+    def request(self, method, attrs=(), txid=None, timeout=None, retransmit=True, **kw):
         """An authenticated request; gives the success or the error answer. One new nonce is taken on 438."""
         if self.nonce is None:
             self.challenge()
         for attempt in range(2):
             packet = self.signed(method, attrs, txid, **kw)
-            msg = self.exchange(packet, timeout)
+            msg = self.exchange(packet, timeout, retransmit)
             if msg is None:
                 raise NoAnswer("no answer to method %#x" % method)
             if msg.code == 438 and attempt == 0:
@@ -379,6 +388,12 @@ class Client:
 
     def binding(self, **kw):
         return self.exchange(stun.build(stun.BINDING, **kw))
+
+    def settle(self):
+        """Round trips, after which the client's worker has handled what had arrived at any of its sockets before."""
+        for _ in range(3):
+            if not self.binding():
+                raise NoAnswer("no answer to Binding")
 
     def try_allocate(self, lifetime=None, family=None, additional=None, even_port=None, token=None,
                      transport=stun.UDP_PROTOCOL, extra=(), **kw):

@@ -111,11 +111,11 @@ class Sniffer:
         tap.cleanup(self.sock.close)
 
     def packets(self, seconds=0.2):
+        """Those so far, and what comes in that time."""
         found = []
         end = time.monotonic() + seconds
         while True:
-            left = end - time.monotonic()
-            if left <= 0 or not select.select([self.sock], [], [], left)[0]:
+            if not select.select([self.sock], [], [], max(end - time.monotonic(), 0))[0]:
                 return found
             found.append(self.sock.recv(65536))
 
