@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Quotas and ports: 486, 508, and that everything comes back exactly (T11 as far as one server sees it)."""
 
+import contextlib
 import os
 import socket
 import sys
@@ -34,13 +35,9 @@ def refused(d, **kw):
         return c.try_allocate().code
 
 
-def comes_back(d, code, seconds, what):
-    end = time.monotonic() + seconds * tap.SLOW
-    with d.client() as c:
-        while c.try_allocate().code == code:
-            tap.check(time.monotonic() < end, what)
-            time.sleep(0.05)
-        c.refresh(0)
+def cpu_seconds(d):
+    """What the daemon's threads have used so far."""
+    return time.clock_gettime(~d.pid << 3 | 2)  # clock_getcpuclockid(3)
 
 
 def test_user_quota():
@@ -88,10 +85,10 @@ def test_ports_run_out():
     with small(first, 10) as d:
         clients = fill(d, 10)
         tap.equal(sorted(c.relayed[0][1] for c in clients), list(range(first, first + 10)), "ports")
-        began = time.monotonic()
+        before = cpu_seconds(d)
         for _ in range(20):
             tap.equal(refused(d), 508, "eleventh")
-        tap.check(time.monotonic() - began < 10 * tap.SLOW, "a refusal takes long when no port is free")
+        tap.check(cpu_seconds(d) - before < 5 * tap.SLOW, "a refusal takes long when no port is free")
         for round in range(20):
             c = clients[round * 7 % 10]
             port = c.relayed[0][1]
@@ -99,19 +96,24 @@ def test_ports_run_out():
             tap.equal(c.allocate()[1], port, "the only free port")
 
 
+def allocate_soon(c, **kw):
+    """The answer, when what others had has come back: an allocation that is over gives its port back within a second."""
+    return tap.until("what has ended comes back", lambda: (msg := c.try_allocate(**kw)).code is None and msg)
+
+
 def test_back_after_expiry():
     """ports and quota come back exactly when allocations expire, on UDP and TCP"""
     first = free_block(6)
-    lifetime = 3
-    limits = {"lifetime": lifetime, "lifetime_max": lifetime, "user_allocations": 6}
+    limits = {"lifetime": 2, "lifetime_max": 600, "user_allocations": 6}
     with small(first, 6, limits=limits) as d:
         for round in range(2):
-            began = time.monotonic()
-            clients = fill(d, 3) + fill(d, 3, transport="tcp")
-            filled = time.monotonic() - began
+            clients = [d.client(t) for t in ("udp", "tcp") * 3]
+            for c in clients:
+                tap.equal(allocate_soon(c, lifetime=600).lifetime, 600, "LIFETIME")
             tap.check(refused(d) in (486, 508), "seventh")
-            comes_back(d, 486, lifetime + 20, "nothing came back after the lifetime")
-            time.sleep(1.2 + filled)
+            for c in clients:  # no expiry before all six are there
+                tap.equal(c.refresh(1), 2, "LIFETIME of the Refresh")
+            tap.until("all six have expired", lambda: all(c.try_permit("127.0.0.2").code == 437 for c in clients))
             if round < 1:
                 for c in clients:
                     c.close()
@@ -130,17 +132,9 @@ def test_back_after_tcp_close():
                 if round % 2:
                     c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
                 c.close()
-            comes_back(d, 486, 20, "quota did not come back after the connections ended")
-            end = time.monotonic() + 20 * tap.SLOW
-            made = []
-            while len(made) < 6:
-                tap.check(time.monotonic() < end, "only %d of 6 came back" % len(made))
-                c = d.client()
-                if c.try_allocate().code is None:
-                    made.append(c)
-                else:
-                    c.close()
-                    time.sleep(0.02)
+            made = [d.client() for _ in range(6)]
+            for c in made:
+                allocate_soon(c)
             for c in made:
                 c.refresh(0)
 
@@ -183,9 +177,9 @@ def test_even_port_loop():
             c.refresh(0)
         # Tokens that nobody shows hold their ports for 30 s at least and then give them back.
         holders = [d.client() for _ in range(4)]
+        began = time.monotonic()
         for h in holders:
             h.allocate(even_port=True)
-        began = time.monotonic()
         tap.equal(refused(d), 508, "while all even ports are used and all odd ones held")
         for h in holders:
             h.refresh(0)
@@ -193,9 +187,11 @@ def test_even_port_loop():
         fill(d, 4)
         tap.equal(refused(d), 508, "while the odd ones are held")
         time.sleep(max(0, began + 29 - time.monotonic()))
-        tap.equal(refused(d), 508, "after 29 s")
-        time.sleep(max(0, began + 32.5 - time.monotonic()))
-        fill(d, 4)
+        code = refused(d)
+        tap.check(code == 508 or time.monotonic() > began + 30, "after 29 s: %s" % code)
+        late = [d.client() for _ in range(4 if code else 3)]
+        for c in late:
+            allocate_soon(c)
         tap.equal(refused(d), 508, "when all eight are used again")
 
 
@@ -235,18 +231,18 @@ def test_unauthenticated_rate():
     """T10: answers to one source prefix are limited before authentication; other prefixes are not touched"""
     with Daemon(workers=1, limits={"unauthenticated_rate": 20}) as d:
         time.sleep(0.3)
-        with d.client() as c:
+        with d.client() as c, d.client(source="127.0.7.1") as other:
             began = time.monotonic()
             for _ in range(500):
                 c.send_raw(stun.build(stun.BINDING))
+            # Behind the burst in the same queue: when this is answered, all of the burst has been handled.
+            tap.check(other.exchange(stun.build(stun.BINDING)), "another prefix is not answered")
+            took = time.monotonic() - began
             count = 0
             while c.recv_raw(0.1):
                 count += 1
-            took = time.monotonic() - began
         tap.diag("%d answers to a burst of 500 with a rate of 20" % count)
         tap.check(1 <= count <= 60 + 20 * took, "%d answers" % count)
-        with d.client(source="127.0.7.1") as c:
-            tap.check(c.exchange(stun.build(stun.BINDING), retransmit=False), "another prefix is not answered")
         time.sleep(1.1)
         with d.client() as c:
             tap.check(c.exchange(stun.build(stun.BINDING), retransmit=False), "no answer after a second of silence")
@@ -255,17 +251,21 @@ def test_unauthenticated_rate():
 def test_rate_tells_no_names():
     """T4: beyond the rate an unknown user and a wrong password are answered alike, with silence"""
     with Daemon(workers=1, limits={"unauthenticated_rate": 1}) as d:
-        count = {}
+        count, took = {}, 0
         for n, name in enumerate(("user", "nobody")):
             with d.client(source="127.0.%d.1" % (20 + n), user=name, password="wrong") as c:
                 c.learn(c.exchange(stun.build(stun.ALLOCATE)))
+                began = time.monotonic()
                 for _ in range(50):
                     c.send_raw(c.signed(stun.ALLOCATE))
+                with d.client(source="127.0.%d.1" % (30 + n)) as other:  # all of them have been handled when it is answered
+                    tap.check(other.binding(), "another prefix is not answered")
+                took = max(took, time.monotonic() - began)
                 count[name] = 0
-                while c.recv_raw(0.3 * tap.SLOW):
+                while c.recv_raw(0.3):
                     count[name] += 1
         tap.diag("answers of 50: %r" % count)
-        tap.check(max(count.values()) <= 10, "answers: %r" % count)
+        tap.check(max(count.values()) <= 10 + took, "answers: %r" % count)
 
 
 def test_authenticated_are_not_limited():
@@ -295,12 +295,11 @@ def test_tcp_connections():
         with d.client("tcp", source="127.0.0.9") as other:
             tap.check(other.binding() is not None, "another address is not served")
         held[0].close()
-        end = time.monotonic() + 20 * tap.SLOW
-        while True:
-            with d.client("tcp") as c:
-                if c.exchange(stun.build(stun.BINDING), timeout=0.3):
-                    break
-            tap.check(time.monotonic() < end, "no room after a connection has ended")
+
+        def served():
+            with contextlib.suppress(ConnectionError), d.client("tcp") as c:
+                return c.binding()
+        tap.until("room after a connection has ended", served)
 
 
 def test_tcp_connections_of_a_prefix():
@@ -324,8 +323,12 @@ def test_tcp_connections_of_a_prefix():
 def test_tcp_idle():
     """T14: a connection without an allocation is closed after its time, also when it sends a byte now and then"""
     with Daemon(limits={"tcp_idle": 1, "unauthenticated_rate": 0}) as d:
-        idle, slow, busy = (d.client("tcp") for _ in range(3))
-        busy.allocate()
+        def allocated():
+            busy = d.client("tcp")
+            busy.allocate()
+            return busy
+        busy = tap.persist(allocated, OSError, client.NoAnswer)
+        idle, slow = d.client("tcp"), d.client("tcp")
         request = stun.build(stun.BINDING)
         began = time.monotonic()
         for n in range(8):
@@ -334,8 +337,8 @@ def test_tcp_idle():
                 slow.send_raw(request[n:n + 1])
             except ConnectionError:
                 break
-        tap.check(closed(idle, 20 * tap.SLOW), "an idle connection stays open")
-        tap.check(closed(slow, 20 * tap.SLOW), "a byte a quarter of a second keeps a connection open")
+        tap.check(closed(idle, 60 * tap.SLOW), "an idle connection stays open")
+        tap.check(closed(slow, 60 * tap.SLOW), "a byte a quarter of a second keeps a connection open")
         tap.diag("closed within %.1f s" % (time.monotonic() - began))
         tap.equal(busy.refresh(), 600, "a connection with an allocation")
 

@@ -80,6 +80,18 @@ def test_sizes():
                               % (transport, bound, size, got and len(got.payload)))
 
 
+def behind(c, peer, mark):
+    """What comes to the client before a mark that the peer sends until it gets through: there may be no room for it yet."""
+    got = []
+    for _ in range(60):
+        peer.sendto(mark, c.relay)
+        while (data := c.recv(0.5 * tap.SLOW)) is not None:
+            if data.payload == mark:
+                return got
+            got.append(data.payload)
+    raise AssertionError("%r does not come to the client" % mark)
+
+
 def test_largest_does_no_harm():
     """the largest datagrams, which have no room for a header, are dropped and nothing else"""
     with Daemon() as d:
@@ -88,25 +100,18 @@ def test_largest_does_no_harm():
             c.permit(name[0])
             for size in (65507, 65504, 65503, 65480, 65471):
                 peer.sendto(payload(size), c.relay)
-            client.drain([c], 0.3)
-            for got in c.data:
-                tap.check(got.payload == payload(len(got.payload)), "payload of %d bytes" % len(got.payload))
-            c.data.clear()
+            for got in behind(c, peer, b"mark %s" % transport.encode()):
+                tap.check(got == payload(len(got)), "payload of %d bytes" % len(got))
             c.bind(name, 0x4000)
             for size in (65507, 65504, 65503):
                 peer.sendto(payload(size), c.relay)
             if transport == "tcp":
                 for size in (65535, 65508, 65507):
                     c.send_channel(0x4000, payload(size))
-            client.drain([c], 0.3)
-            c.data.clear()
-            while client.received(peer, 0.1):
-                pass
-            peer.settimeout(30)
+            behind(c, peer, b"me too")
             c.send_channel(0x4000, b"still here")
-            tap.equal(peer.recv(100), b"still here", "at the peer")
-            peer.sendto(b"me too", c.relay)
-            tap.equal(c.recv().payload, b"me too", "at the client")
+            while (got := peer.recv(65536)) != b"still here":
+                tap.check(len(got) > 60000, "%d bytes at the peer" % len(got))
 
 
 def test_permission_is_needed():
@@ -115,6 +120,7 @@ def test_permission_is_needed():
         c, peer, name = setup(d, "udp")
         c.send_indication(name, b"no")
         peer.sendto(b"no", c.relay)
+        c.settle()
         tap.equal(client.received(peer, 0.2), None, "at the peer")
         tap.equal(c.recv(0.2), None, "at the client")
         c.permit((name[0], 1))
@@ -355,7 +361,7 @@ def test_stream_garbage():
                             b"\x80" * 64, b"\xff" * 4):
                 with d.client("tcp") as c:
                     c.send_raw(garbage)
-                    end = time.monotonic() + 20 * tap.SLOW
+                    end = time.monotonic() + 60 * tap.SLOW
                     while not c.closed:
                         tap.check(time.monotonic() < end, "connection open after %r" % garbage[:16])
                         try:
@@ -366,7 +372,6 @@ def test_stream_garbage():
             tap.equal(good.refresh(), 600, "the other connection")
 
 
-@tap.limit(90)
 def test_slow_receiver():
     """a TCP client that stops reading costs bounded memory, others are served, and what it gets later is whole frames"""
     with Daemon() as d:
@@ -384,20 +389,13 @@ def test_slow_receiver():
         growth = d.rss() - before
         tap.bounded(growth, 8192, "%d MB sent to a client that does not read" % (sent * 1200 // 1000000))
         tap.check(d.answers(), "no answer to others")
-        count = 0
-        while True:
-            got = c.recv(0.5)
-            if got is None:
-                break
-            tap.check(got.payload == block, "a frame is damaged")
-            count += 1
-        tap.diag("%d of %d packets were delivered late%s" % (count, sent, ", then closed" if c.closed else ""))
+        late = []
+        while not c.closed and (got := c.recv(0.5)) is not None:
+            late.append(got.payload)
         if not c.closed:
-            peer.sendto(b"after", c.relay)
-            got = c.recv()
-            while got and got.payload == block:
-                got = c.recv()
-            tap.equal(got and got.payload, b"after", "after the jam")
+            late += behind(c, peer, b"after the jam")
+        tap.check(all(p == block for p in late), "a frame is damaged")
+        tap.diag("%d of %d packets were delivered late%s" % (len(late), sent, ", then closed" if c.closed else ""))
 
 
 def test_many_slow_writers():
@@ -526,8 +524,7 @@ def flood(source, to):
 
 def cpu_seconds(d):
     """What the daemon's threads have used so far."""
-    with open("/proc/%d/stat" % d.pid, encoding="ascii") as f:
-        return sum(int(n) for n in f.read().rsplit(")", 1)[1].split()[11:13]) / os.sysconf("SC_CLK_TCK")
+    return time.clock_gettime(~d.pid << 3 | 2)  # clock_getcpuclockid(3)
 
 
 def test_flooded_relay():
@@ -538,14 +535,17 @@ def test_flooded_relay():
         for _ in range(2):
             flood(name[0], c.relay)
         time.sleep(0.3)
-        # By the server's own time: how often it is given a processor is not its doing.
-        before, began = cpu_seconds(d), time.monotonic()
+        # By the server's own time: how often it is given a processor is not its doing. Half of the answers are looked at, since
+        # it goes on with the flood while it is our turn to have none.
+        used = []
         with d.client() as other:
             for _ in range(30):
+                before = cpu_seconds(d)
                 tap.check(other.exchange(stun.build(stun.BINDING), retransmit=False), "no answer")
-        used = cpu_seconds(d) - before
-        tap.diag("30 answers: %.0f ms of CPU, in %.0f ms" % (used * 1000, (time.monotonic() - began) * 1000))
-        tap.check(used < 1, "30 answers took %.1f s of CPU" % used)
+                used.append(cpu_seconds(d) - before)
+        used.sort()
+        tap.diag("an answer takes %.1f ms of CPU, %.1f at most" % (used[15] * 1000, used[-1] * 1000))
+        tap.check(used[15] < 0.03 * tap.SLOW, "an answer took %.0f ms of CPU" % (used[15] * 1000))
 
 
 if __name__ == "__main__":

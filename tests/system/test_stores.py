@@ -19,6 +19,7 @@ from daemon import add_user, ctl, Daemon, folder, json_of, must_ctl, REALM, Redi
 
 PASSWORD = "correct horse battery staple"
 KEY = "turnpike:{%s}:user:%s"
+CHANNEL = "turnpike:invalidate"
 
 
 def answer(d, user, password=PASSWORD, c=None, **kw):
@@ -34,13 +35,16 @@ def answer(d, user, password=PASSWORD, c=None, **kw):
     return code
 
 
-def until(what, seconds, fn):
-    """Polls fn until it is true."""
+def until(what, fn):
+    """Polls fn until it is true; how long that took."""
     begin = time.monotonic()
-    while not fn():
-        tap.check(time.monotonic() - begin < seconds, "%s: not within %.1f s" % (what, seconds))
-        time.sleep(0.02)
+    tap.until(what, fn)
     return time.monotonic() - begin
+
+
+def everywhere(d, code, user, password=PASSWORD, **kw):
+    """Whether new clients get this answer, whichever worker they come to: each learns of a change by itself."""
+    return all(answer(d, user, password, **kw) == code for _ in range(8))
 
 
 def ctl_for(store, *args, stdin=None):
@@ -51,7 +55,8 @@ def life_of_a_user(d, store):
     """add, use, disable, enable, passwd, delete: each seen by the running daemon within a second."""
     tap.equal(answer(d, "alice"), 401, "before user add")
     add_user(store, "alice", PASSWORD)
-    waited = until("user add", 10 * tap.SLOW, lambda: answer(d, "alice") is None)
+    waited = until("user add", lambda: answer(d, "alice") is None)
+    until("user add at every worker", lambda: everywhere(d, None, "alice"))
     tap.diag("seen %.0f ms after user add" % (waited * 1000))
     for modern in (False, True):
         tap.equal(answer(d, "alice", modern=modern), None, "alice, modern %s" % modern)
@@ -61,20 +66,20 @@ def life_of_a_user(d, store):
     holder = d.client(user="alice", password=PASSWORD)
     holder.allocate()
     ctl_for(store, "user", "disable", "alice")
-    waited = until("user disable", 10 * tap.SLOW, lambda: holder.try_refresh().code == 401)
+    waited = until("user disable", lambda: holder.try_refresh().code == 401)
     tap.diag("refused %.0f ms after user disable" % (waited * 1000))
-    tap.equal(answer(d, "alice"), 401, "a new client after user disable")
+    until("new clients after user disable", lambda: everywhere(d, 401, "alice"))
     ctl_for(store, "user", "enable", "alice")
-    until("user enable", 10 * tap.SLOW, lambda: holder.try_refresh().code is None)
+    until("user enable", lambda: holder.try_refresh().code is None)
 
     ctl_for(store, "user", "passwd", "alice", stdin="another\n")
-    until("user passwd", 10 * tap.SLOW, lambda: answer(d, "alice", "another") is None)
+    until("user passwd", lambda: everywhere(d, None, "alice", "another"))
     tap.equal(answer(d, "alice"), 401, "the old password")
     shown = json_of(ctl_for(store, "user", "show", "alice", "--json"))
     tap.check("alice" in json.dumps(shown), "user show: %r" % shown)
     tap.check("another" not in json.dumps(shown), "user show shows the password")
     ctl_for(store, "user", "delete", "alice")
-    until("user delete", 10 * tap.SLOW, lambda: answer(d, "alice", "another") == 401)
+    until("user delete", lambda: everywhere(d, 401, "alice", "another"))
 
 
 def test_redis_life():
@@ -115,7 +120,7 @@ def test_sqlite_file_replaced():
             tap.equal(answer(d, name), 401, "%s once more" % name)
             tap.equal(d.read_log().count("users.db was replaced or removed"), n + 1, "lines about it then")
             os.kill(d.pid, signal.SIGHUP)
-            until(name, 30 * tap.SLOW, lambda name=name: answer(d, name) is None)
+            until(name, lambda name=name: answer(d, name) is None)
             tap.equal(answer(d, "alice"), 401, "alice after the reload")
 
 
@@ -178,7 +183,7 @@ def test_redis_killed_and_back():
             tap.equal(holder.refresh(), 600, "Refresh of a known user")
             holder.permit("127.0.0.2")
             tap.equal(answer(d, "alice"), None, "another client of a known user")
-            tap.check(time.monotonic() - begin < 2 * tap.SLOW, "known users wait while Redis is away")
+            tap.check(time.monotonic() - begin < 15 * tap.SLOW, "known users wait for auth.timeout while Redis is away")
             begin = time.monotonic()
             tap.equal(answer(d, "bob"), 500, "an unknown user")
             tap.diag("500 after %.0f ms" % ((time.monotonic() - begin) * 1000))
@@ -191,27 +196,29 @@ def test_redis_killed_and_back():
                 time.sleep(0.05)
             redis.start()
             add_user(redis.uri, "bob", PASSWORD)
-            waited = until("bob", 30 * tap.SLOW, lambda: answer(d, "bob") is None)
+            waited = until("bob", lambda: answer(d, "bob") is None)
             tap.diag("works %.1f s after Redis is back" % waited)
             tap.equal(answer(d, "carol"), 401, "an unknown user afterwards")
             # Announcements are heard again on the new connection.
             ctl_for(redis.uri, "user", "disable", "bob")
-            until("user disable after the return", 10 * tap.SLOW, lambda: answer(d, "bob") == 401)
+            until("user disable after the return", lambda: answer(d, "bob") == 401)
             tap.equal(d.pid, pid, "process")
         tap.check(PASSWORD not in d.read_log(), "the password is in the log")
 
 
 def test_redis_paused():
-    """T18: Redis that hangs for 2 s: no stall for anyone else, 500 for unknown users, then all works"""
+    """T18: Redis that hangs for 4 s: no stall for anyone else, 500 for unknown users, then all works"""
     redis = Redis()
     add_user(redis.uri, "alice", PASSWORD)
     add_user(redis.uri, "bob", PASSWORD)
-    with Daemon(workers=1, auth={"users": [], "stores": [redis.uri], "timeout": 2500}) as d:
+    with Daemon(workers=1, auth={"users": [], "stores": [redis.uri], "timeout": 4000}) as d:
         with d.client(user="alice", password=PASSWORD) as holder, d.client(user="bob", password=PASSWORD) as bob:
             holder.allocate()
             bob.challenge()
             # A subscription that comes up later than the first look-up has everything asked once more.
-            time.sleep(0.3 * tap.SLOW)
+            tap.until("a subscription", lambda: redis.cli("PUBSUB", "NUMSUB", CHANNEL).split()[1:] == ["1"])
+            for _ in range(3):  # it has been told by now, and has had its turns to read it
+                tap.check(d.answers(), "no Binding answer")
             holder.refresh()
             redis.pause()
             begin = time.monotonic()
@@ -224,23 +231,23 @@ def test_redis_paused():
                 tap.check(d.answers(), "no Binding answer")
                 worst = max(worst, time.monotonic() - one)
             tap.diag("worst answer while Redis hangs: %.1f ms" % (worst * 1000))
-            tap.check(worst < 2, "a stall of %.0f ms" % (worst * 1000))
+            tap.check(worst < 3.5 * tap.SLOW, "a stall of %.0f ms" % (worst * 1000))
             msg = bob.wait(request[8:20], bob.timeout)
             took = time.monotonic() - begin
             tap.equal(msg and msg.code, 500, "unknown user's code")
-            tap.check(2.3 < took < 10 * tap.SLOW, "500 came after %.2f s with a timeout of 2.5 s" % took)
+            tap.check(took > 3.8, "500 came after %.2f s with a timeout of 4 s" % took)
             # A retransmission meanwhile must not let anyone in or pile up.
             for _ in range(20):
                 bob.send_raw(request)
             redis.resume()
-            until("bob after the pause", 30 * tap.SLOW, lambda: answer(d, "bob") is None)
+            until("bob after the pause", lambda: answer(d, "bob") is None)
 
 
 def test_redis_slow_then_found():
     """T18: Redis that hangs for half a second: the user waits and gets in"""
     redis = Redis()
     add_user(redis.uri, "alice", PASSWORD)
-    with Daemon(workers=1, auth={"users": [], "stores": [redis.uri], "timeout": 3000}) as d, \
+    with Daemon(workers=1, auth={"users": [], "stores": [redis.uri]}) as d, \
             d.client(user="alice", password=PASSWORD) as c:
         c.challenge()
         redis.pause()
@@ -274,11 +281,11 @@ def test_clients_that_leave_while_redis_hangs():
         for c, packet in zip(clients, sent):
             c.send_raw(packet)
         for c, packet in zip(clients, sent):
-            msg = c.wait(packet[8:20], 20 * tap.SLOW)
+            msg = c.wait(packet[8:20], 60 * tap.SLOW)
             tap.equal(msg and msg.code, 500, "code")
         redis.resume()
         add_user(redis.uri, "alice", PASSWORD)
-        until("alice", 30 * tap.SLOW, lambda: answer(d, "alice") is None)
+        until("alice", lambda: answer(d, "alice") is None)
 
 
 def test_reload_while_redis_hangs():
@@ -302,7 +309,7 @@ def test_reload_while_redis_hangs():
         d.wait_log("configuration reloaded")
         redis.resume()
         for c, packet in zip(clients, sent):
-            msg = c.wait(packet[8:20], 5 * tap.SLOW)
+            msg = c.wait(packet[8:20], 30 * tap.SLOW)
             tap.equal(msg and msg.cls, stun.SUCCESS, "class of %r, %s" % (msg, c.transport))
             tap.equal(c.refresh(0), 0, "lifetime")
 
@@ -363,7 +370,7 @@ def test_redis_password():
     redis.cli("CONFIG", "SET", "requirepass", "sesame")
     uri = "redis://:sesame@127.0.0.1:%d/0" % redis.port
     with Daemon(auth={"users": [], "stores": [uri]}) as d:
-        until("alice", 30 * tap.SLOW, lambda: answer(d, "alice") is None)
+        until("alice", lambda: answer(d, "alice") is None)
         tap.check("sesame" not in d.read_log(), "the password of Redis is in the log")
     with Daemon(auth={"users": [], "stores": [uri.replace("sesame", "tahini")]}) as d:
         tap.equal(answer(d, "alice"), 500, "code with a wrong password of Redis")
@@ -395,20 +402,23 @@ def secrets_of(store):
         ctl_for(store, "secret", "add", stdin="second secret\n")
         name = "%d:zoe" % (now + 600)
         for secret in ("first secret", "second secret"):
-            until(secret, 10 * tap.SLOW, lambda: answer(d, name, rest(name, secret)) is None)
+            until(secret, lambda secret=secret: everywhere(d, None, name, rest(name, secret)))
         tap.equal(answer(d, name, rest(name, "third secret")), 401, "an unknown secret")
         listed = json_of(ctl_for(store, "secret", "list", "--json"))
         text = json.dumps(listed)
         tap.check("first secret" not in text and "second secret" not in text, "secret list shows the secrets")
         ident = hashlib.sha256(b"first secret").hexdigest()[:16]
         tap.check(ident in text, "%s is not in %s" % (ident, text))
+        before = time.time()
         ice = json_of(ctl_for(store, "ice-servers", "--user", "zoe", "--ttl", "300", "--json", "--host", "127.0.0.1"))
+        after = time.time()
         server = [s for s in ice["iceServers"] if "credential" in s][0]
         tap.check(server["username"].endswith(":zoe"), "user name %r" % server["username"])
-        tap.check(abs(int(server["username"].split(":")[0]) - now - 300) < 10, "expiry in %r" % server["username"])
+        expiry = int(server["username"].split(":")[0]) - 300
+        tap.check(before - 2 < expiry < after + 2, "expiry in %r" % server["username"])
         tap.equal(answer(d, server["username"], server["credential"]), None, "with what ice-servers gave")
         ctl_for(store, "secret", "retire", ident)
-        until("secret retire", 10 * tap.SLOW, lambda: answer(d, name, rest(name, "first secret")) == 401)
+        until("secret retire", lambda: answer(d, name, rest(name, "first secret")) == 401)
         tap.equal(answer(d, name, rest(name, "second secret")), None, "the other secret")
 
 
@@ -459,10 +469,15 @@ def test_expired_user():
     """a user that expires is refused from that moment on"""
     store = "sqlite:" + os.path.join(folder(), "users.db")
     with Daemon(auth={"users": [], "stores": [store]}) as d:
-        add_user(store, "brief", PASSWORD, "--expires", "%ds" % (3 * tap.SLOW ** 0.5))
-        tap.equal(answer(d, "brief"), None, "before")
-        time.sleep(3 * tap.SLOW ** 0.5 + 1.1)
-        tap.equal(answer(d, "brief"), 401, "after")
+        for seconds in (3, 10, 40):  # one that has expired before the answer is there shows nothing
+            name, began = "brief%d" % seconds, time.monotonic()
+            add_user(store, name, PASSWORD, "--expires", "%ds" % seconds)
+            made, code = time.monotonic(), answer(d, name)
+            if code is None or time.monotonic() - began < seconds - 1:
+                break
+        tap.equal(code, None, "before")
+        time.sleep(max(0, made + seconds + 1.1 - time.monotonic()))
+        tap.equal(answer(d, name), 401, "after")
 
 
 if __name__ == "__main__":

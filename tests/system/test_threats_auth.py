@@ -11,6 +11,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 
+import client
 import stun
 import tap
 from daemon import Daemon, add_user, folder, must_ctl, REALM
@@ -59,9 +60,10 @@ def test_same_cost():
                 begin = time.perf_counter()
                 tap.equal(c.exchange(packet).code, 401, "code")
                 times[name].append(time.perf_counter() - begin)
-        median = {name: sorted(t)[len(t) // 2] * 1e6 for name, t in times.items()}
-        tap.diag("median: wrong password %.0f us, unknown user %.0f us" % (median["user"], median["nobody"]))
-        tap.check(abs(median["user"] - median["nobody"]) < 200 * tap.SLOW, "medians differ: %r" % median)
+        # Not the median: what a busy machine adds can be more than the answer takes in half of all cases.
+        quick = {name: sorted(t)[len(t) // 10] * 1e6 for name, t in times.items()}
+        tap.diag("a tenth is quicker than: wrong password %.0f us, unknown user %.0f us" % (quick["user"], quick["nobody"]))
+        tap.check(abs(quick["user"] - quick["nobody"]) < 200 * tap.SLOW, "times differ: %r" % quick)
 
 
 def test_wrong_realm():
@@ -99,12 +101,19 @@ def test_stale_nonce():
     """T4: a nonce past its lifetime gives 438, also for the owner of an allocation; the fresh one works"""
     auth = {"nonce_lifetime": 1, "users": [{"name": "user", "password": "pass"}]}
     with Daemon(auth=auth) as d, d.client() as c:
-        c.allocate()
+        tap.persist(c.allocate, client.StunError)  # as often as a nonce has grown old on the way
         time.sleep(2.2)
         msg = c.exchange(c.signed(stun.REFRESH))
         tap.equal(msg.code, 438, "code")
-        c.learn(msg)
-        tap.equal(c.exchange(c.signed(stun.REFRESH)).cls, stun.SUCCESS, "class with the fresh nonce")
+
+        def fresh():
+            nonlocal msg
+            c.learn(msg)
+            asked = time.monotonic()
+            msg = c.exchange(c.signed(stun.REFRESH))
+            tap.check(msg.cls == stun.SUCCESS or time.monotonic() - asked > 0.5, "a fresh nonce is refused: %r" % msg)
+            return msg.cls == stun.SUCCESS
+        tap.until("success with a fresh nonce", fresh)
 
 
 def test_forged_nonces():
@@ -286,12 +295,15 @@ def test_rest_names():
 def test_rest_expiry():
     """T6: a user name that expires while its allocation lives cannot make another one"""
     with Daemon(auth={"users": [], "secrets": [SECRET]}) as d:
-        until = int(time.time()) + 2 + tap.SLOW
-        user = "%d:brief" % until
-        with d.client(user=user, password=rest(user)) as c:
-            c.allocate()
-            time.sleep(max(0, until + 1.1 - time.time()))
-            tap.equal(refusal(d, user, rest(user)).code, 401, "code after its time")
+        for seconds in (3, 10, 40):  # one that expires before the answer is there shows nothing
+            until = int(time.time()) + seconds
+            user = "%d:brief" % until
+            code = d.client(user=user, password=rest(user)).try_allocate().code
+            if code is None or time.time() < until - 1:
+                break
+        tap.equal(code, None, "code before its time")
+        time.sleep(max(0, until + 1.1 - time.time()))
+        tap.equal(refusal(d, user, rest(user)).code, 401, "code after its time")
 
 
 if __name__ == "__main__":

@@ -33,14 +33,11 @@ class Small(Daemon):
         return len(os.listdir("/proc/%d/fd" % self.pid))
 
 
-def all_are_there(d, count, code, user="user", password="pass"):
+def all_are_there(d, count, code, user="user", password="pass", lifetime=None):
     """Exactly count allocations can be made, on ports of their own; then they are given back."""
     clients = [d.client(user=user, password=password) for _ in range(count)]
-    end = time.monotonic() + 30 * tap.SLOW
     for c in clients:
-        while (msg := c.try_allocate()).code is not None:
-            tap.check(time.monotonic() < end, "%r: not all came back" % msg)
-            time.sleep(0.02)
+        tap.until("all come back", lambda c=c: c.try_allocate(lifetime=lifetime).code is None)
     tap.equal(len({c.relayed[0][1] for c in clients}), count, "different ports")
     with d.client(user=user, password=password) as c:
         tap.equal(c.try_allocate().code, code, "one more")
@@ -110,7 +107,7 @@ def test_every_transport():
             for n in range(24):
                 transport, kind = kinds[(n + round) % len(kinds)]
                 c = d.client(transport, context=context) if transport == "tls" else d.client(transport)
-                end = time.monotonic() + 10 * tap.SLOW
+                end = time.monotonic() + 60 * tap.SLOW
                 while (code := c.try_allocate(**kind).code) and n < 12:
                     tap.check(code in (486, 508) and time.monotonic() < end, "%d: not all came back" % code)
                     time.sleep(0.02)
@@ -127,7 +124,7 @@ def test_every_transport():
             all_are_there(d, 12, 486)
             if round == 0:
                 files, before = len(os.listdir("/proc/%d/fd" % d.pid)), d.rss()
-        end = time.monotonic() + 10 * tap.SLOW
+        end = time.monotonic() + 60 * tap.SLOW
         while len(os.listdir("/proc/%d/fd" % d.pid)) > files + 2:
             tap.check(time.monotonic() < end, "descriptors are left")
             time.sleep(0.05)
@@ -141,9 +138,10 @@ def test_pipelined_allocates():
             with d.client(transport) as c:
                 c.challenge()
                 for _ in range(20):
-                    for p in [c.signed(stun.ALLOCATE, [UDP]) for _ in range(10)]:
+                    packets = [c.signed(stun.ALLOCATE, [UDP]) for _ in range(10)]
+                    for p in packets:
                         c.send_raw(p)
-                    codes = [stun.Message(c.recv_raw(c.timeout)).code for _ in range(10)]
+                    codes = [c.wait(p[8:20], c.timeout).code for p in packets]
                     tap.equal(sorted(codes, key=str), [437] * 9 + [None], "codes")
                     c.refresh(0)
             all_are_there(d, 8, 486)
@@ -151,15 +149,14 @@ def test_pipelined_allocates():
 
 def test_vanish():
     """T11: clients that allocate and vanish: UDP ones expire, TCP ones end with FIN or RST, in the middle of a request"""
-    seconds = max(3, 2 * tap.SLOW)
-    with Small(16, lifetime=seconds, lifetime_max=seconds, user_allocations=16) as d:
-        all_are_there(d, 16, 486)
+    seconds = 3
+    with Small(16, lifetime=seconds, lifetime_max=600, user_allocations=16) as d:
+        all_are_there(d, 16, 486, lifetime=600)
         files, before = d.files(), None
         for round in range(2):
             made = [d.client(("udp", "tcp")[n % 2]) for n in range(16)]
             for c in made:
-                while c.try_allocate().code is not None:
-                    time.sleep(0.02)
+                tap.until("room for one more", lambda c=c: c.try_allocate().code is None)
             for n, c in enumerate(made):
                 packet = c.signed(stun.REFRESH)
                 c.send_raw(packet if n % 3 else packet[:30])
@@ -167,9 +164,9 @@ def test_vanish():
                     c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 c.close()
             time.sleep(seconds + 0.1)
-            all_are_there(d, 16, 486)
+            all_are_there(d, 16, 486, lifetime=600)
             before = before or d.rss()
-        end = time.monotonic() + 20 * tap.SLOW
+        end = time.monotonic() + 60 * tap.SLOW
         while d.files() != files and time.monotonic() < end:
             time.sleep(0.05)
         tap.equal(d.files(), files, "open files")
@@ -241,7 +238,8 @@ def test_delete_races():
         def tcp(n):
             for k in range(25):
                 with d.client("tcp") as c:
-                    c.allocate()
+                    # Another worker may still have to see the end of the one before.
+                    tap.until("room for one more", lambda c=c: c.try_allocate().code is None)
                     c.send_raw(c.signed(stun.REFRESH, GONE) * (1 + k % 3))
                     if k % 2:
                         c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -131,6 +131,9 @@ def settings(port, **over):
             base[name] = {**base[name], **value}
         else:
             base[name] = value
+    if any("redis" in store for store in (base.get("auth") or {}).get("stores", [])):
+        # By default a look-up has a second, which Redis or the server may be without a processor for.
+        base["auth"].setdefault("timeout", 20000)
     return {k: v for k, v in base.items() if v is not None}
 
 
@@ -169,6 +172,18 @@ class Process:
 
     def wait(self, seconds):
         return self.child.wait(seconds)
+
+
+def wait_for_udp(process, port):
+    """Until somebody has a UDP socket on that port, which this process is to be."""
+    def bound():
+        tap.check(process.alive(), "it has ended: " + tail(process.log))
+        for name in ("udp", "udp6"):
+            with open("/proc/net/" + name, encoding="ascii") as f:
+                if any(int(line.split()[1].rsplit(":", 1)[1], 16) == port for line in f.readlines()[1:]):
+                    return True
+        return False
+    tap.until("a socket on port %d" % port, bound)
 
 
 def _prepare(inside):
