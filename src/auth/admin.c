@@ -121,11 +121,12 @@ int admin_user_get(struct admin_store *s, const char *realm, const void *user, s
     return s->ops->user_get(s, realm, user, len, out);
 }
 
-int admin_user_put(struct admin_store *s, const char *realm, const struct auth_record *rec)
+int admin_user_change(struct admin_store *s, const char *realm, const struct auth_record *rec,
+                      unsigned what)
 {
     int r = check_record(s, rec);
 
-    return r < 0 ? r : s->ops->user_put(s, realm, rec);
+    return r < 0 ? r : s->ops->user_change(s, realm, rec, what);
 }
 
 int admin_user_delete(struct admin_store *s, const char *realm, const void *user, size_t len)

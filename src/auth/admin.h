@@ -16,13 +16,24 @@ void admin_close(struct admin_store *s);
 // The text for the last call that failed.
 const char *admin_error(const struct admin_store *s);
 
+// Parts of a user's record, as bits.
+enum {
+    ADMIN_USER_PASSWORD = 1 << 0,
+    ADMIN_USER_EXPIRES = 1 << 1,
+    ADMIN_USER_DISABLED = 1 << 2,
+    ADMIN_USER_MAX_ALLOCATIONS = 1 << 3,
+    ADMIN_USER_MAX_BPS = 1 << 4,
+};
+
 // 0, -EEXIST, -ENOENT, -EIO; -EBADMSG from get and list: the record of a user is not sound.
 // Changes are announced to running servers (Redis: published on turnpike:invalidate).
 int admin_user_add(struct admin_store *s, const char *realm, const struct auth_record *rec);
 int admin_user_get(struct admin_store *s, const char *realm, const void *user, size_t len,
                    struct auth_record *out);
-int admin_user_put(struct admin_store *s, const char *realm,
-                   const struct auth_record *rec); // replaces; -ENOENT
+// Changes what is named, together, and leaves the rest as it is by then: who changes something else
+// of the same user at the same time does not lose it. -ENOENT
+int admin_user_change(struct admin_store *s, const char *realm, const struct auth_record *rec,
+                      unsigned what); // ADMIN_USER_
 int admin_user_delete(struct admin_store *s, const char *realm, const void *user, size_t len);
 // Calls each for every user of the realm, sorted by name; stops when it returns non-zero, which is
 // then returned.

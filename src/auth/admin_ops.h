@@ -13,7 +13,8 @@ struct admin_ops {
     int (*user_add)(struct admin_store *s, const char *realm, const struct auth_record *rec);
     int (*user_get)(struct admin_store *s, const char *realm, const void *user, size_t len,
                     struct auth_record *out);
-    int (*user_put)(struct admin_store *s, const char *realm, const struct auth_record *rec);
+    int (*user_change)(struct admin_store *s, const char *realm, const struct auth_record *rec,
+                       unsigned what);
     int (*user_delete)(struct admin_store *s, const char *realm, const void *user, size_t len);
     int (*user_list)(struct admin_store *s, const char *realm, admin_each *each, void *arg);
     int (*token_key_add)(struct admin_store *s, const char *realm, const struct auth_record *rec);

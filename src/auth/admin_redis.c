@@ -124,7 +124,7 @@ static void close_store(struct admin_store *s)
 static const struct admin_ops redis_admin = {.close = close_store,
                                              .user_add = admin_redis_user_add,
                                              .user_get = admin_redis_user_get,
-                                             .user_put = admin_redis_user_put,
+                                             .user_change = admin_redis_user_change,
                                              .user_delete = admin_redis_user_delete,
                                              .user_list = admin_redis_user_list,
                                              .token_key_add = admin_redis_token_key_add,

@@ -51,7 +51,8 @@ int admin_redis_list(struct admin_store *s, const char *realm, const char *betwe
 int admin_redis_user_add(struct admin_store *s, const char *realm, const struct auth_record *rec);
 int admin_redis_user_get(struct admin_store *s, const char *realm, const void *user, size_t len,
                          struct auth_record *out);
-int admin_redis_user_put(struct admin_store *s, const char *realm, const struct auth_record *rec);
+int admin_redis_user_change(struct admin_store *s, const char *realm, const struct auth_record *rec,
+                            unsigned what);
 int admin_redis_user_delete(struct admin_store *s, const char *realm, const void *user, size_t len);
 int admin_redis_user_list(struct admin_store *s, const char *realm, admin_each *each, void *arg);
 int admin_redis_token_key_add(struct admin_store *s, const char *realm,

@@ -6,12 +6,12 @@
 #include <errno.h>
 
 // KEYS: user, index. ARGV: name, message, wanted ("0": must be new, "1": must exist), then the
-// fields' names and values.
+// names and values of those fields that change.
 static const char put_script[] =
     "if redis.call('EXISTS', KEYS[1]) ~= tonumber(ARGV[3]) then return 0 end "
-    "redis.call('DEL', KEYS[1]) "
     "for i = 4, #ARGV, 2 do if ARGV[i + 1] ~= '' then"
-    " redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end end "
+    " redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) else"
+    " redis.call('HDEL', KEYS[1], ARGV[i]) end end "
     "redis.call('SET', KEYS[2], ARGV[1]) "
     "redis.call('PUBLISH', '" REDIS_CHANNEL "', ARGV[2]) return 1";
 
@@ -38,8 +38,15 @@ static int make_user_keys(struct admin_store *s, struct user_keys *k, const char
     return 0;
 }
 
+// What each of redis_user_fields is part of; the time of its creation never changes.
+static const unsigned field_part[REDIS_USER_FIELDS] = {
+    ADMIN_USER_PASSWORD,        ADMIN_USER_PASSWORD, 0, ADMIN_USER_EXPIRES, ADMIN_USER_DISABLED,
+    ADMIN_USER_MAX_ALLOCATIONS, ADMIN_USER_MAX_BPS,
+};
+
+// what: NULL for a new one.
 static int put(struct admin_store *s, const char *realm, const struct auth_record *rec,
-               const char *wanted)
+               const unsigned *what)
 {
     struct redis_args a = {0};
     struct user_keys k;
@@ -57,8 +64,10 @@ static int put(struct admin_store *s, const char *realm, const struct auth_recor
     redis_args_add(&a, k.index.text, k.index.len);
     redis_args_add(&a, rec->user, rec->user_len);
     redis_args_add(&a, k.message.text, k.message.len);
-    redis_args_add_text(&a, wanted);
+    redis_args_add_text(&a, what ? "1" : "0");
     for (size_t i = 0; i < REDIS_USER_FIELDS; i++) {
+        if (what && !(*what & field_part[i]))
+            continue;
         redis_args_add_text(&a, redis_user_fields[i]);
         redis_args_add_text(&a, f.text[i]);
     }
@@ -66,18 +75,19 @@ static int put(struct admin_store *s, const char *realm, const struct auth_recor
         return -EIO;
     if (n == 1)
         return 0;
-    return wanted[0] == '0' ? admin_user_exists(s, realm, rec->user, rec->user_len)
-                            : admin_user_missing(s, realm, rec->user, rec->user_len);
+    return what ? admin_user_missing(s, realm, rec->user, rec->user_len)
+                : admin_user_exists(s, realm, rec->user, rec->user_len);
 }
 
 int admin_redis_user_add(struct admin_store *s, const char *realm, const struct auth_record *rec)
 {
-    return put(s, realm, rec, "0");
+    return put(s, realm, rec, NULL);
 }
 
-int admin_redis_user_put(struct admin_store *s, const char *realm, const struct auth_record *rec)
+int admin_redis_user_change(struct admin_store *s, const char *realm, const struct auth_record *rec,
+                            unsigned what)
 {
-    return put(s, realm, rec, "1");
+    return put(s, realm, rec, &what);
 }
 
 int admin_redis_user_get(struct admin_store *s, const char *realm, const void *user, size_t len,

@@ -77,19 +77,31 @@ static int user_add(struct admin_store *s, const char *realm, const struct auth_
     return r;
 }
 
-static int user_put(struct admin_store *s, const char *realm, const struct auth_record *rec)
+static int user_change(struct admin_store *s, const char *realm, const struct auth_record *rec,
+                       unsigned what)
 {
     uint8_t hash[STUN_USERHASH_LEN];
+    // One statement, so that what it leaves out cannot change between reading and writing it.
     sqlite3_stmt *st = admin_sqlite_prepare(
         s,
-        "UPDATE users SET userhash = ?3, key_md5 = ?4, key_sha256 = ?5, created = ?6, expires = ?7,"
-        " disabled = ?8, max_allocations = ?9, max_bps = ?10 WHERE realm = ?1 AND name = ?2",
+        "UPDATE users SET userhash = ?3,"
+        " key_md5 = CASE WHEN ?11 THEN ?4 ELSE key_md5 END,"
+        " key_sha256 = CASE WHEN ?11 THEN ?5 ELSE key_sha256 END,"
+        " expires = CASE WHEN ?12 THEN ?7 ELSE expires END,"
+        " disabled = CASE WHEN ?13 THEN ?8 ELSE disabled END,"
+        " max_allocations = CASE WHEN ?14 THEN ?9 ELSE max_allocations END,"
+        " max_bps = CASE WHEN ?15 THEN ?10 ELSE max_bps END WHERE realm = ?1 AND name = ?2",
         realm);
     int r = 0;
 
     if (!st)
         return -EIO;
     bind_record(st, realm, rec, hash);
+    sqlite3_bind_int(st, 11, (what & ADMIN_USER_PASSWORD) != 0);
+    sqlite3_bind_int(st, 12, (what & ADMIN_USER_EXPIRES) != 0);
+    sqlite3_bind_int(st, 13, (what & ADMIN_USER_DISABLED) != 0);
+    sqlite3_bind_int(st, 14, (what & ADMIN_USER_MAX_ALLOCATIONS) != 0);
+    sqlite3_bind_int(st, 15, (what & ADMIN_USER_MAX_BPS) != 0);
     if (sqlite3_step(st) != SQLITE_DONE)
         r = admin_sqlite_fail(s);
     else if (sqlite3_changes(admin_sqlite_db(s)) == 0)
@@ -167,7 +179,7 @@ static void close_store(struct admin_store *s)
 static const struct admin_ops sqlite_admin = {.close = close_store,
                                               .user_add = user_add,
                                               .user_get = user_get,
-                                              .user_put = user_put,
+                                              .user_change = user_change,
                                               .user_delete = user_delete,
                                               .user_list = user_list,
                                               .token_key_add = admin_sqlite_token_key_add,

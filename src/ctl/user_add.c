@@ -96,13 +96,13 @@ static int passwd(struct ctl *c, char password[PASSWORD_CAP])
 
     if (rc == CTL_OK)
         rc = read_password(c, password);
-    // Typing takes time: who was disabled meanwhile must not be enabled by an old record.
+    // Typing takes time: --json shows the user as it is by now.
     if (rc == CTL_OK)
         rc = ctl_get_user(c, &rec);
     if (rc != CTL_OK)
         return rc;
     ctl_set_password(&rec, c->realm, password);
-    err = admin_user_put(c->store, c->realm, &rec);
+    err = admin_user_change(c->store, c->realm, &rec, ADMIN_USER_PASSWORD);
     if (err < 0)
         return ctl_store_failed(c, err);
     if (c->json) {

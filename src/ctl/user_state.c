@@ -30,7 +30,7 @@ static int set_disabled(struct ctl *c, bool disabled)
     if (rc != CTL_OK)
         return rc;
     rec.disabled = disabled;
-    err = admin_user_put(c->store, c->realm, &rec);
+    err = admin_user_change(c->store, c->realm, &rec, ADMIN_USER_DISABLED);
     return err < 0 ? ctl_store_failed(c, err) : report(c, &rec, disabled ? "disabled" : "enabled");
 }
 
@@ -47,6 +47,7 @@ static int run_enable(struct ctl *c)
 static int run_set(struct ctl *c)
 {
     struct auth_record rec;
+    unsigned what = 0;
     int err;
 
     if (!(c->given & (CTL_OPT_EXPIRES | CTL_OPT_MAX_ALLOCATIONS | CTL_OPT_MAX_BPS)))
@@ -57,13 +58,19 @@ static int run_set(struct ctl *c)
         rc = ctl_get_user(c, &rec);
     if (rc != CTL_OK)
         return rc;
-    if (c->given & CTL_OPT_EXPIRES)
+    if (c->given & CTL_OPT_EXPIRES) {
         rec.expires = c->expires;
-    if (c->given & CTL_OPT_MAX_ALLOCATIONS)
+        what |= ADMIN_USER_EXPIRES;
+    }
+    if (c->given & CTL_OPT_MAX_ALLOCATIONS) {
         rec.max_allocations = c->max_allocations;
-    if (c->given & CTL_OPT_MAX_BPS)
+        what |= ADMIN_USER_MAX_ALLOCATIONS;
+    }
+    if (c->given & CTL_OPT_MAX_BPS) {
         rec.max_bps = c->max_bps;
-    err = admin_user_put(c->store, c->realm, &rec);
+        what |= ADMIN_USER_MAX_BPS;
+    }
+    err = admin_user_change(c->store, c->realm, &rec, what);
     return err < 0 ? ctl_store_failed(c, err) : report(c, &rec, "changed");
 }
 

@@ -400,6 +400,42 @@ def test_disabled_while_a_password_is_typed():
     tap.equal(p.returncode, FAILED, "exit status")
 
 
+def changes_at_once(uri, stored_md5):
+    """Several commands for one user, all started together: none undoes what another has done"""
+    where = ("--realm", REALM, "--store", uri)
+    run("user", "add", "alice", *where, stdin=PASSWORD)
+    for n in range(1, 7):
+        password = b"password %d" % n
+        started = [subprocess.Popen([CTL, "user", *args, *where], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                    stderr=subprocess.STDOUT)
+                   for args in (("passwd", "alice"), ("disable" if n % 2 else "enable", "alice"),
+                                ("set", "alice", "--max-allocations", str(n)), ("set", "alice", "--max-bps", str(n)))]
+        for p in started[1:]:
+            p.stdin.close()
+        out = [started[0].communicate(password)[0]] + [p.stdout.read() for p in started[1:]]
+        tap.equal([p.wait() for p in started], [OK] * 4, "exit statuses, %r" % out)
+        record = json.loads(run("user", "show", "alice", "--json", *where)[0])
+        tap.equal((record["disabled"], record["max_allocations"], record["max_bps"], stored_md5()),
+                  (n % 2 == 1, n, n, keys_of(b"alice", password)[0]), "record after round %d" % n)
+
+
+def test_changes_at_once_sqlite():
+    """user passwd, disable and set at the same time on SQLite: all of it is kept"""
+    uri = sqlite_uri()
+
+    def stored():
+        with contextlib.closing(sqlite3.connect(uri.split(":", 1)[1])) as db:
+            return db.execute("SELECT key_md5 FROM users WHERE name = ?", (b"alice",)).fetchone()[0]
+    changes_at_once(uri, stored)
+
+
+def test_changes_at_once_redis():
+    """user passwd, disable and set at the same time on Redis: all of it is kept"""
+    redis = Redis()
+    changes_at_once(redis.uri, lambda: bytes.fromhex(
+        redis.cli("hget", "turnpike:{%s}:user:alice" % REALM, "key_md5").decode()))
+
+
 def test_damaged_record():
     """a record that cannot be read is named, does not count as a store that is away, and can be deleted"""
     redis = Redis()

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "admin_changes.h"
 #include "auth/admin.h"
 #include "redis_server.h"
 
@@ -73,7 +74,7 @@ static void a_record_as_it_lies_there(void **state)
     rec.keys[0].has_sha256 = false;
     memset(rec.keys[0].sha256, 0, sizeof(rec.keys[0].sha256));
     rec.disabled = false;
-    assert_int_equal(admin_user_put(s, "example.org", &rec), 0);
+    assert_int_equal(admin_user_change(s, "example.org", &rec, ~0u), 0);
     assert_int_equal(admin_user_get(s, "example.org", "alice", 5, &got), 0);
     assert_memory_equal(&got, &rec, sizeof(got));
     assert_int_equal(admin_user_delete(s, "example.org", "alice", 5), 0);
@@ -81,7 +82,7 @@ static void a_record_as_it_lies_there(void **state)
     assert_int_equal(r->integer, 0);
     freeReplyObject(r);
     assert_int_equal(admin_user_delete(s, "example.org", "alice", 5), -2);
-    assert_int_equal(admin_user_put(s, "example.org", &rec), -2);
+    assert_int_equal(admin_user_change(s, "example.org", &rec, ~0u), -2);
     assert_int_equal(admin_user_get(s, "example.org", "alice", 5, &got), -2);
     admin_close(s);
 }
@@ -132,6 +133,19 @@ static void names_are_bytes(void **state)
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         assert_int_equal(admin_user_delete(s, "example?org", names[i].name, names[i].len), 0);
     admin_close(s);
+}
+
+static void changes_at_once_are_all_kept(void **state)
+{
+    static const unsigned parts[] = {ADMIN_USER_PASSWORD, ADMIN_USER_EXPIRES, ADMIN_USER_DISABLED,
+                                     ADMIN_USER_MAX_ALLOCATIONS, ADMIN_USER_MAX_BPS};
+
+    admin_changes_at_once(server.uri, parts, 5, 60);
+}
+
+static void a_change_by_an_old_record(void **state)
+{
+    admin_change_by_an_old_record(server.uri);
 }
 
 static void only_one_of_two_adds_wins(void **state)
@@ -230,6 +244,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_record_as_it_lies_there, flush),
         cmocka_unit_test_setup(names_are_bytes, flush),
+        cmocka_unit_test_setup(changes_at_once_are_all_kept, flush),
+        cmocka_unit_test_setup(a_change_by_an_old_record, flush),
         cmocka_unit_test_setup(only_one_of_two_adds_wins, flush),
         cmocka_unit_test_setup(secrets_rotate, flush),
         cmocka_unit_test_setup(damage_is_told_not_trusted, flush),

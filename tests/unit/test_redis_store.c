@@ -173,7 +173,7 @@ static void changes_reach_every_worker(void **state)
         assert_int_equal(store_client_ask(&c[i], &a, "new"), STORE_NOT_FOUND);
     }
     rec.disabled = true;
-    assert_int_equal(admin_user_put(admin, "example.org", &rec), 0);
+    assert_int_equal(admin_user_change(admin, "example.org", &rec, ADMIN_USER_DISABLED), 0);
     int64_t start = ms_now();
     for (int i = 0; i < 2; i++)
         while (!is_disabled(&c[i])) {

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 #include <sqlite3.h>
 
+#include "admin_changes.h"
 #include "auth/admin.h"
 #include "store_client.h"
 
@@ -89,7 +90,7 @@ static void created_by_whoever_comes_first(void **state)
     assert_true(a.rec.expires == 4000000000 && a.rec.created == 1700000000);
     // A change is seen by the next look-up.
     rec.disabled = true;
-    assert_int_equal(admin_user_put(admin, "example.org", &rec), 0);
+    assert_int_equal(admin_user_change(admin, "example.org", &rec, ADMIN_USER_DISABLED), 0);
     assert_int_equal(store_client_ask(&c, &a, "alice"), STORE_FOUND);
     assert_true(a.rec.disabled);
     assert_int_equal(admin_user_delete(admin, "example.org", "alice", 5), 0);
@@ -199,7 +200,7 @@ static void the_cli_gets_told(void **state)
     assert_int_equal(admin_user_add(admin, "example.org", &rec), -17);
     assert_string_equal(admin_error(admin), "user m exists in realm example.org");
     rec = record_of("nobody", 6);
-    assert_int_equal(admin_user_put(admin, "example.org", &rec), -2);
+    assert_int_equal(admin_user_change(admin, "example.org", &rec, ~0u), -2);
     assert_int_equal(admin_user_get(admin, "example.org", "nobody", 6, &rec), -2);
     assert_int_equal(admin_user_delete(admin, "example.org", "nobody", 6), -2);
     assert_string_equal(admin_error(admin), "there is no user nobody in realm example.org");
@@ -415,7 +416,8 @@ static void a_writer_disturbs_nobody(void **state)
         for (uint64_t i = 1; i <= 500; i++) {
             rec.max_bps = i;
             rec.max_allocations = (uint32_t)i;
-            if (admin_user_put(admin, "example.org", &rec) < 0)
+            if (admin_user_change(admin, "example.org", &rec,
+                                  ADMIN_USER_MAX_BPS | ADMIN_USER_MAX_ALLOCATIONS) < 0)
                 _exit(1);
         }
         admin_close(admin);
@@ -435,6 +437,22 @@ static void a_writer_disturbs_nobody(void **state)
     assert_int_equal(a.rec.max_bps, 500);
     assert_true(changes > 1);
     store_client_close(&c);
+}
+
+// Two and not many, since each waits for the disk, and for the other no longer than SQLite's
+// time-out.
+static void changes_at_once_are_all_kept(void **state)
+{
+    static const unsigned parts[] = {ADMIN_USER_PASSWORD | ADMIN_USER_EXPIRES |
+                                         ADMIN_USER_MAX_ALLOCATIONS,
+                                     ADMIN_USER_DISABLED | ADMIN_USER_MAX_BPS};
+
+    admin_changes_at_once(uri, parts, 2, 20);
+}
+
+static void a_change_by_an_old_record(void **state)
+{
+    admin_change_by_an_old_record(uri);
 }
 
 // Two that find no file create one schema.
@@ -614,6 +632,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_root_creates_is_the_servers, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(it_is_told_what_may_not_be_accessed, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(a_writer_disturbs_nobody, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(changes_at_once_are_all_kept, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(a_change_by_an_old_record, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(two_may_create_at_once, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(token_keys, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(a_damaged_token_key_lets_nobody_in, make_dir, remove_dir),
