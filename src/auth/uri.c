@@ -12,7 +12,8 @@
 
 #define ALLOWED                                                                                    \
     "allowed are sqlite:PATH, redis://[[USER:]PASSWORD@]HOST[:PORT][/DB][?layout=coturn], "        \
-    "redis+unix:PATH and redis+sentinel://HOST[:PORT],.../MASTER[/DB]"
+    "redis+unix:[//[[USER:]PASSWORD@]]/PATH[?db=DB][&layout=coturn] and "                          \
+    "redis+sentinel://[[USER:]PASSWORD@]HOST[:PORT],.../MASTER[/DB]"
 
 const char *store_why(const char *fmt, ...)
 {
@@ -134,16 +135,32 @@ static bool parse_credentials(struct store_uri *u, const char *from, const char 
            u->password[0];
 }
 
-// ?layout=coturn, the only option so far; cuts it off.
-static bool parse_options(struct store_uri *u, const char *from, const char **end)
+static bool parse_option(struct store_uri *u, const char *from, const char *end, bool has_db)
 {
-    const char *mark = find_in(from, *end, '?');
+    static const char coturn[] = "layout=coturn", turnpike[] = "layout=turnpike";
+    size_t len = (size_t)(end - from);
 
-    if (!mark)
+    if (has_db && len > 3 && memcmp(from, "db=", 3) == 0)
+        return parse_number(from + 3, end, 65535, &u->db);
+    u->coturn = len == sizeof(coturn) - 1 && memcmp(from, coturn, len) == 0;
+    return u->coturn || (len == sizeof(turnpike) - 1 && memcmp(from, turnpike, len) == 0);
+}
+
+// Cuts them off: what stands behind "?", with "&" between them. has_db: db=DB is one of them.
+static bool parse_options(struct store_uri *u, const char *from, const char **end, bool has_db)
+{
+    const char *option = find_in(from, *end, '?'), *last = *end;
+
+    if (!option)
         return true;
-    u->coturn = strcmp(mark, "?layout=coturn") == 0;
-    *end = mark;
-    return u->coturn || strcmp(mark, "?layout=turnpike") == 0;
+    *end = option;
+    while (option < last) {
+        const char *next = find_in(option + 1, last, '&');
+        if (!parse_option(u, option + 1, next ? next : last, has_db))
+            return false;
+        option = next ? next : last;
+    }
+    return true;
 }
 
 static int parse_redis(struct store_uri *u, const char *text, const char **why)
@@ -151,7 +168,7 @@ static int parse_redis(struct store_uri *u, const char *text, const char **why)
     const char *end = text + strlen(text);
     const char *at = NULL;
 
-    if (!parse_options(u, text, &end))
+    if (!parse_options(u, text, &end, false))
         return refuse(why, "the option after \"?\" is not layout=coturn");
     for (const char *p = text; p < end && *p != '/'; p++)
         if (*p == '@')
@@ -173,12 +190,33 @@ static int parse_redis(struct store_uri *u, const char *text, const char **why)
     return 0;
 }
 
+// What stands before the path of a socket between "//" and it: "", or "[USER:]PASSWORD@".
+static int parse_unix_authority(struct store_uri *u, const char **text, const char *end,
+                                const char **why)
+{
+    const char *from = *text + 2;
+    const char *path = find_in(from, end, '/');
+
+    if (!path || (path > from && path[-1] != '@'))
+        return refuse(why, "behind \"//\" stands neither the absolute path of a socket nor a "
+                           "password and \"@\" before it");
+    if (path > from && !parse_credentials(u, from, path - 1))
+        return refuse(why, "the password is empty, too long or has a broken %XX");
+    *text = path;
+    return 0;
+}
+
 static int parse_unix(struct store_uri *u, const char *text, const char **why)
 {
     const char *end = text + strlen(text);
+    int r = 0;
 
-    if (!parse_options(u, text, &end))
-        return refuse(why, "the option after \"?\" is not layout=coturn");
+    if (!parse_options(u, text, &end, true))
+        return refuse(why, "an option after \"?\" is neither db=DB nor layout=coturn");
+    if (end - text >= 2 && memcmp(text, "//", 2) == 0)
+        r = parse_unix_authority(u, &text, end, why);
+    if (r < 0)
+        return r;
     if (end - text > 107 || text[0] != '/' || !copy_decoded(u->path, sizeof(u->path), text, end))
         return refuse(why, "the path of the socket is not absolute or longer than 107 bytes");
     return 0;

@@ -166,10 +166,12 @@ const struct conf_option conf_options[] = {
     {"auth", "Who may relay. Every allocation needs a user.", CONF_GROUP},
     {"auth.stores",
      "Where users live, asked in this order after the users and secrets below: \"sqlite:PATH\", "
-     "\"redis://[[USER:]PASSWORD@]HOST[:PORT][/DB]\", \"redis+unix:PATH\", "
-     "\"redis+sentinel://HOST[:PORT],.../MASTER[/DB]\"; \"?layout=coturn\" behind a Redis URI "
-     "reads an "
-     "existing coturn database. turnpikectl writes to the first.",
+     "\"redis://[[USER:]PASSWORD@]HOST[:PORT][/DB]\", "
+     "\"redis+unix:[//[[USER:]PASSWORD@]]/PATH[?db=DB]\", "
+     "\"redis+sentinel://[[USER:]PASSWORD@]HOST[:PORT],.../MASTER[/DB]\"; \"?layout=coturn\" "
+     "(\"&layout=coturn\" behind db=DB) at the end of a Redis URI reads an existing coturn "
+     "database. What a name or password has of /, @, : or % is written as %XX. turnpikectl writes "
+     "to the first.",
      CONF_STRING, LIST(auth.stores, auth.store_count, 8), .min = 1, .max = 1023,
      .check = conf_check_store, .uri = true, .value = DEFAULT_STORES, .dev_value = "[ ]",
      .manual = "[ \"sqlite:@localstatedir@/lib/turnpike/users.db\" ]"},

@@ -91,7 +91,7 @@ static void no_secret_is_shown(void **state)
              "  secrets = [ \"SECRET2\" ];\n"
              "  nonce_key = \"000102030405060708090a0b0c0d0e0f000102030405060708090a0b0c0d0e0f\";\n"
              "  stores = [ \"redis://:SECRET3@h:1/0\", \"redis://me:SEC@RET:4@h:2/0\", "
-             "\"redis://h:3/0\" ]; };\n",
+             "\"redis://h:3/0\", \"redis+unix://me:SECRET5@/r@b?db=1\" ]; };\n",
              false);
     char *text = printed(c);
     assert_null(strstr(text, "SEC"));
@@ -104,6 +104,7 @@ static void no_secret_is_shown(void **state)
     assert_non_null(strstr(text, "\"redis://:<hidden>@h:1/0\""));
     assert_non_null(strstr(text, "\"redis://me:<hidden>@h:2/0\""));
     assert_non_null(strstr(text, "\"redis://h:3/0\""));
+    assert_non_null(strstr(text, "\"redis+unix://me:<hidden>@"));
     conf_free(c);
     free(text);
 }

@@ -493,6 +493,31 @@ static bool loopback_name(char out[128])
     return found;
 }
 
+// The server has alice in database 0 only, and wants no password yet.
+static void a_socket_with_a_password(struct redis_server *server, const char *path)
+{
+    struct admin_store *admin;
+    struct store_client c;
+    const char *why = "";
+    char uri[320];
+
+    redis_server_do(server, "CONFIG SET requirepass %s", "s/cr@t");
+    snprintf(uri, sizeof(uri), "redis+unix://:s%%2Fcr%%40t@%s", path);
+    open_with(&c, uri, 1000);
+    assert_true(store_client_until(&c, "alice", STORE_FOUND, STORE_PATIENCE));
+    store_client_close(&c);
+    if (admin_open(&admin, uri, &why) < 0)
+        fail_msg("%s", why);
+    admin_close(admin);
+    snprintf(uri, sizeof(uri), "redis+unix:%s", path);
+    assert_int_equal(admin_open(&admin, uri, &why), -5);
+    snprintf(uri, sizeof(uri), "redis+unix://default:s%%2Fcr%%40t@%s?db=2", path);
+    open_with(&c, uri, 1000);
+    assert_true(store_client_until(&c, "alice", STORE_NOT_FOUND, STORE_PATIENCE));
+    store_client_close(&c);
+    redis_server_do(server, "CONFIG SET requirepass %s", "");
+}
+
 static void names_and_sockets(void **state)
 {
     struct redis_server server = {0};
@@ -511,6 +536,7 @@ static void names_and_sockets(void **state)
     open_with(&c, uri, 1000);
     assert_true(store_client_until(&c, "alice", STORE_FOUND, STORE_PATIENCE));
     store_client_close(&c);
+    a_socket_with_a_password(&server, path);
     // A name out of /etc/hosts, where there is one beside localhost.
     if (loopback_name(name)) {
         snprintf(uri, sizeof(uri), "redis://%s:%u", name, server.port);

@@ -61,6 +61,8 @@ static void redis_parts(void **state)
     assert_int_equal(parse(&u, "redis+unix:/run/redis.sock"), 0);
     assert_string_equal(u.path, "/run/redis.sock");
     assert_int_equal(u.endpoint_count, 0);
+    assert_int_equal(u.db, 0);
+    assert_string_equal(u.password, "");
     assert_int_equal(parse(&u, "redis+sentinel://:pw@a,b:1,[::1]:2/main/5"), 0);
     assert_int_equal(u.endpoint_count, 3);
     assert_int_equal(u.endpoint[0].port, 26379);
@@ -68,6 +70,52 @@ static void redis_parts(void **state)
     assert_string_equal(u.endpoint[2].host, "::1");
     assert_string_equal(u.master, "main");
     assert_int_equal(u.db, 5);
+}
+#endif
+
+#ifdef WITH_HIREDIS
+static void sockets(void **state)
+{
+    static const struct {
+        const char *uri, *user, *password, *path;
+        unsigned db;
+        bool coturn;
+    } good[] = {
+        {"redis+unix:/r.sock?db=3", "", "", "/r.sock", 3, false},
+        {"redis+unix:///run/r.sock", "", "", "/run/r.sock", 0, false},
+        {"redis+unix://pw@/run/r.sock", "", "pw", "/run/r.sock", 0, false},
+        {"redis+unix://:p%40s%2Fs@/r?db=0", "", "p@s/s", "/r", 0, false},
+        {"redis+unix://tp:p:w@/r.sock?db=65535&layout=coturn", "tp", "p:w", "/r.sock", 65535, true},
+        {"redis+unix://tp:pw@/a@b?layout=coturn&db=7", "tp", "pw", "/a@b", 7, true},
+        {"redis+unix:/a@b/%3fc", "", "", "/a@b/?c", 0, false},
+        {"redis+unix:/r?layout=turnpike&db=1", "", "", "/r", 1, false},
+    };
+    static const char *const bad[] = {
+        "redis+unix:",          "redis+unix://",
+        "redis+unix://pw@",     "redis+unix://run/redis.sock",
+        "redis+unix://pw@r",    "redis+unix://@/r",
+        "redis+unix://tp:@/r",  "redis+unix://:%zz@/r",
+        "redis+unix:/r?db=",    "redis+unix:/r?db=x",
+        "redis+unix:/r?db=-1",  "redis+unix:/r?db=65536",
+        "redis+unix:/r?",       "redis+unix:/r?db=1&",
+        "redis+unix:/r?&db=1",  "redis+unix:/r?db=1?db=2",
+        "redis+unix:/r?pass=x", "redis+unix:/r?layout=coturns",
+        "redis+unix:/r%00",     "redis://h?db=1",
+    };
+    struct store_uri u;
+
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        assert_int_equal(parse(&u, good[i].uri), 0);
+        assert_int_equal(u.kind, STORE_KIND_REDIS);
+        assert_string_equal(u.user, good[i].user);
+        assert_string_equal(u.password, good[i].password);
+        assert_string_equal(u.path, good[i].path);
+        assert_int_equal(u.db, good[i].db);
+        assert_int_equal(u.coturn, good[i].coturn);
+        assert_int_equal(u.endpoint_count, 0);
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_int_equal(parse(&u, bad[i]), -22);
 }
 #endif
 
@@ -135,10 +183,15 @@ static void md5_alone_is_noticed(void **state)
 
 static void a_password_is_never_shown(void **state)
 {
+    static const char *const bad[] = {"redis://:hunter2@h:x", "redis+unix://:hunter2@r",
+                                      "redis+unix://:hunter2/r", "redis+unix://:hunter2@/r?db=x",
+                                      "redis+unix://hunter2:@/r"};
     const char *why;
 
-    assert_int_equal(stores_check_uri("redis://:hunter2@h:x", &why), -22);
-    assert_null(strstr(why, "hunter2"));
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_int_equal(stores_check_uri(bad[i], &why), -22);
+        assert_null(strstr(why, "hunter2"));
+    }
 }
 
 int main(void)
@@ -149,6 +202,7 @@ int main(void)
 #endif
 #ifdef WITH_HIREDIS
         cmocka_unit_test(redis_parts),
+        cmocka_unit_test(sockets),
         cmocka_unit_test(endpoints),
 #endif
         cmocka_unit_test(mistakes),
