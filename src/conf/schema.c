@@ -383,8 +383,10 @@ const struct conf_option conf_options[] = {
     {"signal.ping_interval",
      "Seconds between two pings. A connection that leaves two of them unanswered is closed.",
      CONF_UINT, AT(signal.ping_interval), .min = 1, .max = 3600, .value = "15"},
-    {"signal.connections", "Connections at a time. More are answered with 503.", CONF_UINT,
-     AT(signal.connections), .min = 1, .max = 10000000, .value = "20000"},
+    {"signal.connections",
+     "Connections at a time. For one more that goes which has waited longest for a request; where "
+     "none waits it is answered with 503.",
+     CONF_UINT, AT(signal.connections), .min = 1, .max = 10000000, .value = "20000"},
     {"signal.address_connections",
      "Connections of one source (an IPv4 address, a /64 of IPv6): so many for signaling, and as "
      "many again for other requests, where one that has been answered goes for a new one.",

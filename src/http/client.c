@@ -45,7 +45,6 @@ static void forget(struct client *c)
     list_remove(c);
     source_leave(c);
     h->refused_count -= c->refused;
-    h->client_count--;
     free(c);
 }
 
@@ -57,7 +56,7 @@ static void on_input(struct evbuffer *input, const struct evbuffer_cb_info *info
     struct client *c = arg;
     c->pieces += info->n_deleted > 0;
     bool torn = c->pieces > PIECES_MAX;
-    source_set_idle(c, false);
+    source_busy(c);
     if (c->unwanted || (!torn && evbuffer_get_length(input) <= http_input_max(c->http)))
         return;
     client_close_soon(c); // not while it is read from
@@ -164,7 +163,7 @@ static struct client *client_new(struct http *h, bool tls, SSL *begun)
     if (c->next)
         c->next->prev = &c->next;
     h->clients = c;
-    h->client_count++;
+    TAILQ_INSERT_TAIL(&h->arriving, c, place);
     set_state(c, CLIENT_FRESH);
     event_active(&h->fresh, EV_TIMEOUT, 0);
     return c;
@@ -267,9 +266,16 @@ static void log_refused(struct http *h, const struct client *c)
         return;
     log_line(LOG_LVL_WARNING, "http", &(struct log_about){.client = &c->addr},
              "too many connections %s: refused (%u more since the last such line)",
-             h->client_count > http_conf(h)->signal.connections ? "(signal.connections)"
-                                                                : "(signal.address_connections)",
+             h->client_count >= http_conf(h)->signal.connections ? "(signal.connections)"
+                                                                 : "(signal.address_connections)",
              more);
+}
+
+// What is there already ends the waiting before it begins. Who is refused goes by itself.
+static void wait_for_request(struct client *c, bool answered)
+{
+    if (!c->refused && evbuffer_get_length(bufferevent_get_input(c->bev)) == 0)
+        source_wait(c, answered);
 }
 
 static void begin(struct client *c)
@@ -295,14 +301,16 @@ static void begin(struct client *c)
         h->refused_count++;
     }
     set_state(c, CLIENT_READING);
+    wait_for_request(c, false);
 }
 
 static void on_fresh(evutil_socket_t fd, short what, void *arg)
 {
     struct http *h = arg;
-    for (struct client *c = h->clients, *next; c && c->state == CLIENT_FRESH; c = next) {
+    struct client *c;
+    while ((c = TAILQ_FIRST(&h->arriving))) {
         void *owner = NULL;
-        next = c->next;
+        TAILQ_REMOVE(&h->arriving, c, place);
         // evhttp has set its callbacks by now, with the connection as their argument. None are left
         // when it has given up on it, and ours are where it had no memory to begin with.
         bufferevent_getcb(c->bev, NULL, NULL, NULL, &owner);
@@ -323,6 +331,8 @@ static void on_fresh(evutil_socket_t fd, short what, void *arg)
 
 int clients_attach(struct http *h)
 {
+    TAILQ_INIT(&h->arriving);
+    TAILQ_INIT(&h->waiting);
     if (sources_init(h))
         return -ENOMEM;
     event_assign(&h->fresh, h->base, -1, 0, on_fresh, h);
@@ -348,7 +358,7 @@ static void on_complete(struct evhttp_request *req, void *arg)
     if (c->state != CLIENT_REPLYING)
         return;
     set_state(c, CLIENT_READING);
-    source_set_idle(c, evbuffer_get_length(bufferevent_get_input(c->bev)) == 0);
+    wait_for_request(c, true);
 }
 
 struct client *client_of(struct http *h, struct evhttp_request *req)
@@ -359,7 +369,7 @@ struct client *client_of(struct http *h, struct evhttp_request *req)
     struct client *c = fd >= 0 && (size_t)fd < h->fd_count ? h->by_fd[fd] : NULL;
     if (!c || c->bev != bev)
         return NULL;
-    source_set_idle(c, false);
+    source_busy(c);
     set_state(c, CLIENT_REPLYING);
     evhttp_request_set_on_complete_cb(req, on_complete, c);
     return c;
@@ -368,7 +378,7 @@ struct client *client_of(struct http *h, struct evhttp_request *req)
 void client_take(struct client *c, struct link *link)
 {
     list_remove(c);
-    source_leave(c);
+    source_take(c);
     set_state(c, CLIENT_TAKEN);
     c->link = link;
     link->client = c;

@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 #include <time.h>
 
 #include "http/http.h"
@@ -47,6 +48,7 @@ struct source {
 // A connection. evhttp owns socket and bufferevent; this is what it does not know.
 struct client {
     struct client *next, **prev; // all that are not taken
+    TAILQ_ENTRY(client) place; // in http.arriving while it is fresh, in http.waiting while it waits
     struct http *http;
     struct bufferevent *bev; // with a reference of our own until the state is no longer fresh
     struct evhttp_connection *evcon;
@@ -59,7 +61,9 @@ struct client {
     unsigned pieces;       // that evhttp has taken of what came since then
     enum client_state state;
     bool loopback; // it came to a loopback address of this host
-    bool idle;     // nothing has come since the last answer
+    bool waiting;  // nothing has come since it was accepted, or since the last answer
+    bool idle;     // that, it has been answered, and it is counted as idle with its source
+    bool counted;  // it is one of http.client_count: neither fresh nor refused
     bool unwanted; // to be closed in the next turn of the loop
     bool refused;  // gets 503 whatever it wants
     struct link *link;
@@ -75,8 +79,9 @@ struct http {
     struct mailbox *mailbox;
     struct event second, fresh, unwanted, tick, reap, resume_accept;
     struct signal_hub *hub;
-    struct client *clients; // not taken
-    struct client **by_fd;  // all
+    struct client *clients;                 // not taken
+    TAILQ_HEAD(, client) arriving, waiting; // the oldest first
+    struct client **by_fd;                  // all
     size_t fd_count;
     unsigned client_count, refused_count;
     struct siphash_key hash_key;
@@ -144,12 +149,15 @@ void client_close_soon(struct client *c);
 
 // 0 or -ENOMEM.
 int sources_init(struct http *h);
-// Counts it, by its address, with its source; one that only waits may have to go for it
-// (client_close_soon). False: that, or all of them, have too many even so.
+// Counts it, among all and by its address with its source; one that only waits may have to go for
+// it (client_close_soon). False: that, or all of them, have too many even so.
 bool source_enter(struct client *c);
-// Whether it only waits: nothing has come since it was answered. Without a source, nothing.
-void source_set_idle(struct client *c, bool idle);
-void source_leave(struct client *c);
+// It only waits from now on, for its first request or, answered, for another.
+void source_wait(struct client *c, bool answered);
+void source_busy(struct client *c); // not any more
+// It is taken. Whoever was to go for another, and is not gone by then, stays.
+void source_take(struct client *c);
+void source_leave(struct client *c); // it goes
 
 // --- handover.c: connections that workers hand over ---
 

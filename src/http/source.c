@@ -22,6 +22,13 @@ static bool is_proxy(const struct http *h, const struct addr *a)
     return false;
 }
 
+// For another to come. It is not counted any more, and gone in the next turn of the loop.
+static void give_way(struct client *c)
+{
+    source_leave(c);
+    client_close_soon(c);
+}
+
 // Has the one that has waited longest leave: of those alike the first that came, as the list has
 // the last in front.
 static void make_room(struct http *h, const struct source *source)
@@ -30,10 +37,19 @@ static void make_room(struct http *h, const struct source *source)
     for (struct client *c = h->clients; c; c = c->next)
         if (c->source == source && c->idle && (!oldest || c->since_ms <= oldest->since_ms))
             oldest = c;
-    if (!oldest)
+    if (oldest)
+        give_way(oldest);
+}
+
+static void count(struct client *c, bool counted)
+{
+    if (c->counted == counted)
         return;
-    source_leave(oldest);
-    client_close_soon(oldest);
+    c->counted = counted;
+    if (counted)
+        c->http->client_count++;
+    else
+        c->http->client_count--;
 }
 
 bool source_enter(struct client *c)
@@ -46,26 +62,59 @@ bool source_enter(struct client *c)
         c->source->count++;
         if (c->source->count > conf->signal.address_connections && c->source->idle > 0)
             make_room(h, c->source);
+        if (c->source->count > conf->signal.address_connections)
+            return false;
     }
-    return h->client_count <= conf->signal.connections &&
-           (!c->source || c->source->count <= conf->signal.address_connections);
+    // Whoever comes from many addresses pushes out those who have asked for nothing, not those who
+    // are at work.
+    struct client *longest = TAILQ_FIRST(&h->waiting);
+    if (h->client_count >= conf->signal.connections && longest)
+        give_way(longest);
+    if (h->client_count >= conf->signal.connections)
+        return false;
+    count(c, true);
+    return true;
 }
 
-void source_set_idle(struct client *c, bool idle)
+void source_wait(struct client *c, bool answered)
 {
-    if (!c->source || c->idle == idle)
+    if (c->unwanted)
         return;
-    c->idle = idle;
-    if (idle)
-        c->source->idle++;
-    else
+    if (!c->waiting)
+        TAILQ_INSERT_TAIL(&c->http->waiting, c, place);
+    c->waiting = true;
+    if (!answered || c->idle || !c->source)
+        return;
+    c->idle = true;
+    c->source->idle++;
+}
+
+void source_busy(struct client *c)
+{
+    if (c->waiting)
+        TAILQ_REMOVE(&c->http->waiting, c, place);
+    c->waiting = false;
+    if (c->idle)
         c->source->idle--;
+    c->idle = false;
+}
+
+static void leave(struct client *c)
+{
+    source_busy(c);
+    if (c->source)
+        c->source->count--;
+    c->source = NULL;
+}
+
+void source_take(struct client *c)
+{
+    leave(c);
+    count(c, true);
 }
 
 void source_leave(struct client *c)
 {
-    source_set_idle(c, false);
-    if (c->source)
-        c->source->count--;
-    c->source = NULL;
+    leave(c);
+    count(c, false);
 }

@@ -229,7 +229,7 @@ def test_too_many():
     with server(signal={"connections": 2}) as d:
         held = [Connection(d.http) for _ in range(2)]
         for c in held:
-            c.get("/ice")
+            c.get("/ice", behind=b"GET")
         tap.equal(fetch(d.http, "/ice").status, 503, "over the limit of all")
 
 
@@ -247,6 +247,33 @@ def test_idle_make_room():
             tap.check(held[gone].ended(), "the oldest has ended, %d" % turn)
         for c in held[4:]:
             tap.equal(c.get("/ice").status, 200, "the new ones go on")
+
+
+def test_waiting_make_room_for_all():
+    """Over the limit of all the connection goes that has waited longest for a request; those at work stay"""
+    with server(signal={"connections": 4, "request_timeout": 600, "ping_interval": 3600}) as d:
+        ws = websocket.WebSocket(d.http)
+        busy = Connection(d.http)
+        tap.equal(busy.get("/ice", behind=b"GET /ice").status, 200, "with half a request behind it")
+        waiting = [Connection(d.http)]  # which has asked for nothing yet
+        waiting.append(Connection(d.http))
+        tap.equal(waiting[1].get("/ice").status, 200, "within the limit")
+        for turn in range(4):
+            waiting.append(Connection(d.http))
+            tap.equal(waiting[-1].get("/ice").status, 200, "a new one, %d" % turn)
+            tap.check(waiting[turn].ended(), "who has waited longest has ended, %d" % turn)
+        busy.send(b" HTTP/1.1\r\nHost: %s:%d\r\n\r\nGET" % (b"127.0.0.1", d.http))
+        tap.equal(busy.response().status, 200, "the rest of the request")
+        for c in waiting[-2:]:
+            tap.equal(c.get("/ice", behind=b"GET").status, 200, "the last ones go on")
+        tap.equal(fetch(d.http, "/ice").status, 503, "when all are at work")
+        ws.send_frame(websocket.PING, b"still here")
+        tap.equal(ws.recv(), (websocket.PONG, b"still here"), "the WebSocket goes on")
+        ws.close()
+        end = time.monotonic() + daemon.PATIENCE
+        while fetch(d.http, "/ice").status != 200:
+            tap.check(time.monotonic() < end, "there is room again")
+            time.sleep(0.05)
 
 
 def test_slow_requests():
