@@ -17,7 +17,7 @@ import * as tap from './lib/tap.mjs';
 import { until } from './lib/until.mjs';
 
 const PYTHON = '/usr/bin/python3';
-const FRAMES = 20;
+const FRAMES = 6;
 const SECRET = 'shared with the backend';
 const JWT_SECRET = 'shared for the tokens';
 const source = (name) => readFileSync(path.join(process.env.TP_SRCDIR, 'doc', name), 'utf8');

@@ -8,7 +8,7 @@ import { findChromium, load, missing } from './lib/modules.mjs';
 import * as tap from './lib/tap.mjs';
 import { until } from './lib/until.mjs';
 
-const FRAMES = 30;
+const FRAMES = 10;
 
 async function connect(browser, iceServer) {
   const pages = [];

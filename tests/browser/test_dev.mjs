@@ -42,7 +42,7 @@ async function callInTabs(browser, output) {
     tabs.push(tab);
   }
   const shown = (tab) => tab.evaluate(() => document.getElementById('remote-video').getVideoPlaybackQuality().totalVideoFrames);
-  for (const tab of tabs) await until('the picture of the other tab', () => shown(tab), (frames) => frames >= 20);
+  for (const tab of tabs) await until('the picture of the other tab', () => shown(tab), (frames) => frames >= 6);
   await context.close();
   return hands;
 }

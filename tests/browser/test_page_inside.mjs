@@ -138,4 +138,5 @@ const tests = [
 ];
 if (hasAxe()) tests.push(['axe-core finds nothing in a call', accessible]);
 
-run(tests).catch(bailOut);
+// As many pictures a second as a bitrate needs that can be limited.
+run(tests, { fps: 20 }).catch(bailOut);

@@ -13,7 +13,7 @@ async function framesBelow({ page }, name) {
   await page.waitForFunction(
     ([who, from]) => {
       const item = [...document.querySelectorAll('#others li')].find(({ textContent }) => textContent.includes(who));
-      return item?.querySelector('video').getVideoPlaybackQuality().totalVideoFrames > from + 10;
+      return item?.querySelector('video').getVideoPlaybackQuality().totalVideoFrames > from + 4;
     },
     [name, before],
   );

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { bailOut, run } from './lib/site.mjs';
 import { until } from './lib/until.mjs';
 
-const FRAMES = 20;
+const FRAMES = 6;
 
 function client() {
   const text = readFileSync(path.join(process.env.TP_SRCDIR, 'doc', 'signaling.md'), 'utf8');

@@ -23,7 +23,7 @@ const FLAGS = [
   '--disable-background-networking',
   '--disable-component-update',
   '--disable-sync',
-  '--use-fake-device-for-media-stream',
+  '--use-fake-device-for-media-stream=fps=5', // few pictures a second, since they are encoded without hardware
   '--use-fake-ui-for-media-stream',
 ];
 // Without it candidates are gathered on interfaces other than loopback only, of which a test machine may have none.

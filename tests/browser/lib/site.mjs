@@ -66,7 +66,7 @@ class Visitor {
   }
 
   // Waits until the other's video has shown so many frames more than now.
-  async frames(more = 20) {
+  async frames(more = 6) {
     const shown = () => document.getElementById('remote-video').getVideoPlaybackQuality().totalVideoFrames;
     const before = await this.page.evaluate(shown);
     const seen = this.page.waitForFunction(
@@ -131,8 +131,9 @@ class Visitor {
 export class Site {
   // devices: with how many cameras, and microphones. ask: false when everything is granted without a question, as the tests
   // want it. secure: by HTTPS, with an authority of our own; shared: on the port of TURN over TLS. settings: of the daemon,
-  // as { KEY: VALUE }. authority: a PEM file to be trusted, too.
-  static async start({ devices = 1, ask = false, shared = false, secure = shared, settings = {}, authority } = {}) {
+  // as { KEY: VALUE }. authority: a PEM file to be trusted, too. fps: pictures a second of the cameras; they are encoded and shown
+  // without hardware, so that more leave little time for everything else.
+  static async start({ devices = 1, ask = false, shared = false, secure = shared, settings = {}, authority, fps = 5 } = {}) {
     const playwright = load('playwright-core');
     if (!playwright) tap.skipAll(missing('playwright-core'));
     const executablePath = findChromium();
@@ -151,7 +152,7 @@ export class Site {
     if (trusted) trust(site.folder, trusted);
     if (!shared) await site.served();
     const env = { ...process.env, HOME: site.folder, TMPDIR: site.folder };
-    const media = [...(devices ? [`${DEVICES}=device-count=${devices}`] : []), ...(ask ? [] : [FAKE_UI])];
+    const media = [...(devices ? [`${DEVICES}=device-count=${devices},fps=${fps}`] : []), ...(ask ? [] : [FAKE_UI])];
     site.launch = (...more) => {
       const args = [...FLAGS, ...MORE, ...media, LOOPBACK, RESOLVE, ...more];
       return playwright.chromium.launch({ executablePath, args, env, timeout: 60000 });
