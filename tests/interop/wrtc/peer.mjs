@@ -18,6 +18,7 @@ const state = { frames: 0, received: null };
 
 const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
 const signal = (message) => process.send({ signal: message });
+let turn = Promise.resolve(); // what the other end says is handled one by one: a candidate wants its description first
 
 // A grey picture that gets brighter with each frame.
 function camera() {
@@ -52,6 +53,14 @@ function receiveData({ channel: incoming }) {
   };
 }
 
+async function take({ description, candidate }) {
+  if (candidate) return pc.addIceCandidate(candidate);
+  await pc.setRemoteDescription(description);
+  if (description.type !== 'offer') return undefined;
+  await pc.setLocalDescription(await pc.createAnswer());
+  return signal({ description: pc.localDescription });
+}
+
 const orders = {
   open({ iceServer }) {
     pc = new RTCPeerConnection({ iceServers: [iceServer], iceTransportPolicy: 'relay' });
@@ -65,12 +74,10 @@ const orders = {
     await pc.setLocalDescription(await pc.createOffer());
     signal({ description: pc.localDescription });
   },
-  async handle({ description, candidate }) {
-    if (candidate) return pc.addIceCandidate(candidate);
-    await pc.setRemoteDescription(description);
-    if (description.type !== 'offer') return undefined;
-    await pc.setLocalDescription(await pc.createAnswer());
-    return signal({ description: pc.localDescription });
+  handle(message) {
+    const handled = turn.then(() => take(message));
+    turn = handled.catch(() => {});
+    return handled;
   },
   async sendPayload() {
     const bytes = randomBytes(PAYLOAD);
