@@ -30,6 +30,8 @@ struct backend {
     // Goes on in another configuration of the same realm, whose name is borrowed from then on.
     // NULL: it is to be opened anew, since the file may be another one now.
     void (*move)(struct backend *b, const char *realm);
+    // As stores_watch. NULL: it goes nowhere but where its URI says.
+    void (*watch)(struct backend *b, stores_found *found, void *arg);
 };
 
 // Both borrow nothing of uri and cfg but cfg->realm. 0 or a negative errno with *why.

@@ -15,6 +15,7 @@
 #include <hiredis/hiredis.h>
 
 #include "auth/uri.h"
+#include "util/addr.h"
 
 struct event_base;
 struct redis_conn;
@@ -39,6 +40,8 @@ struct redis_conn_events {
     void (*up)(void *arg);
     void (*down)(void *arg); // an attempt failed or a connection was lost; called before the
                              // commands' callbacks
+    // A sentinel has named this as the master; it is connected to next.
+    void (*master)(const struct addr *server, void *arg);
     // A published message (subscriber only).
     void (*message)(const void *data, size_t len, void *arg);
 };

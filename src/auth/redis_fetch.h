@@ -61,6 +61,8 @@ struct redis_store {
     unsigned waiting, fetches;
     struct event *deadline;
     struct log_limit limit;
+    stores_found *found; // NULL: nobody wants to know
+    void *found_arg;
 };
 
 // Answers w at once (NULL), or queues a copy of it behind a question and returns its handle.

@@ -94,12 +94,14 @@ static void on_master(const redisReply *reply, void *arg)
         return;
     }
     long port = strtol(reply->element[1]->str, NULL, 10);
-    if (port < 1 || port > 65535 || addr_parse_ip(&numeric, reply->element[0]->str, 0) < 0) {
+    if (port < 1 || port > 65535 ||
+        addr_parse_ip(&numeric, reply->element[0]->str, (uint16_t)port) < 0) {
         redis_conn_fail(c, "the sentinel's answer is no numeric address and port");
         return;
     }
     char host[sizeof(c->target.host)];
     memcpy(host, reply->element[0]->str, reply->element[0]->len + 1);
+    c->events.master(&numeric, c->arg);
     redis_conn_close(c);
     c->asking_sentinel = false;
     redis_conn_connect(c, host, (uint16_t)port);

@@ -66,6 +66,14 @@ static void on_down(void *arg)
     redis_fetch_give_up(arg);
 }
 
+static void on_master(const struct addr *server, void *arg)
+{
+    struct redis_store *s = arg;
+
+    if (s->found)
+        s->found(server, s->found_arg);
+}
+
 static void on_subscribed(void *arg)
 {
     struct redis_store *s = arg;
@@ -115,6 +123,14 @@ static void move(struct backend *b, const char *realm)
     ((struct redis_store *)b)->realm = realm;
 }
 
+static void watch(struct backend *b, stores_found *found, void *arg)
+{
+    struct redis_store *s = (struct redis_store *)b;
+
+    s->found = found;
+    s->found_arg = arg;
+}
+
 static void close_store(struct store *store)
 {
     struct redis_store *s = (struct redis_store *)store;
@@ -132,9 +148,10 @@ static void close_store(struct store *store)
 static const struct store_ops redis_ops = {
     .close = close_store, .lookup = lookup, .cancel = cancel};
 
-static const struct redis_conn_events conn_events = {.up = on_up, .down = on_down};
+static const struct redis_conn_events conn_events = {
+    .up = on_up, .down = on_down, .master = on_master};
 static const struct redis_conn_events subscriber_events = {
-    .up = on_subscribed, .down = on_unsubscribed, .message = on_message};
+    .up = on_subscribed, .down = on_unsubscribed, .master = on_master, .message = on_message};
 
 int redis_store_open(struct backend **out, const struct store_uri *uri,
                      const struct stores_config *cfg, struct event_base *base, const char **why)
@@ -147,6 +164,7 @@ int redis_store_open(struct backend **out, const struct store_uri *uri,
     s->backend.store.ops = &redis_ops;
     s->backend.secrets = secrets;
     s->backend.move = move;
+    s->backend.watch = watch;
     s->uri = *uri;
     s->realm = cfg->realm;
     s->base = base;

@@ -306,6 +306,13 @@ void stores_inherit(struct stores *s, struct stores *old)
     }
 }
 
+void stores_watch(struct stores *s, stores_found *found, void *arg)
+{
+    for (size_t i = 0; i < s->backend_count; i++)
+        if (s->backend[i]->watch)
+            s->backend[i]->watch(s->backend[i], found, arg);
+}
+
 static void free_list(struct store_lookup *l)
 {
     while (l) {

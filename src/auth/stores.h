@@ -9,6 +9,7 @@
 #define TP_AUTH_STORES_H
 
 #include "auth/store.h"
+#include "util/addr.h"
 
 struct stores_user {
     const char *name;
@@ -53,6 +54,12 @@ int stores_open(struct stores **out, const struct stores_config *cfg, struct eve
 // same in both: the connections and the cache of a Redis. So a reload while it is away loses
 // nothing that is known. All that old is good for then is to be closed.
 void stores_inherit(struct stores *s, struct stores *old);
+
+// Has found called, from the event loop, with the address of a server that a store goes to although
+// no URI names it: the master that a sentinel has named. Each time that it is named. Call it before
+// the event loop runs, or runs on; what is inherited keeps the one that it has.
+typedef void stores_found(const struct addr *server, void *arg);
+void stores_watch(struct stores *s, stores_found *found, void *arg);
 
 void stores_close(struct stores *s); // pending look-ups are cancelled
 

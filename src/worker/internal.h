@@ -48,6 +48,13 @@ struct worker {
     struct turn_server *turn;
     struct stores *stores;
     struct snapshot *snapshot;
+    // What turn goes by: the snapshot's, but for what is closed, which is this worker's own list
+    // and ends with the masters that sentinels have named. See closed.c.
+    struct turn_config turn_config;
+    struct policy policy;
+    struct addr *closed;
+    size_t snapshot_closed; // of these are the snapshot's
+    uint64_t masters_seen;
     struct ports *ports;
     struct mailbox *mailbox;
     struct listener *listeners;
@@ -88,6 +95,14 @@ static inline int64_t clock_ms(void)
 // such worker): arg stays the caller's. At the end of the server handlers run once more, after all
 // threads have ended and before anything is freed, so that nothing on its way is lost.
 int worker_post(struct worker *w, unsigned index, mailbox_handler *handler, void *arg);
+
+// closed.c: peers that are refused because a store is there, as a sentinel has said.
+// A list with room for what a snapshot closes and for those; NULL: out of memory. Freed with free.
+struct addr *closed_new(const struct snapshot *snapshot);
+// Has turn go by a snapshot, and by that list made for it, which is taken.
+void closed_configure(struct worker *w, const struct snapshot *snapshot, struct addr *closed);
+// A stores_found: refuses it in every worker from now on.
+void closed_found(const struct addr *server, void *worker);
 
 // listener.c: sockets that clients send to. 0 or a negative errno with *where naming the address.
 int listeners_open(struct worker *w, struct addr *where, bool *stream);

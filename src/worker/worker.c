@@ -88,9 +88,12 @@ static int build(struct worker *w, struct quota *quota, const uint8_t *ticket_ke
     w->io = io_new(wake_flush, w);
     w->turn = turn_server_new(&relay_turn_ops, w, quota, (uint8_t)w->index, ticket_key);
     w->sources = calloc(STREAM_SOURCES, sizeof *w->sources);
-    if (!w->io || !w->turn || !w->sources)
+    struct addr *closed = closed_new(w->snapshot);
+    if (!w->io || !w->turn || !w->sources || !closed) {
+        free(closed);
         return -ENOMEM;
-    turn_server_configure(w->turn, &w->snapshot->turn);
+    }
+    closed_configure(w, w->snapshot, closed);
     event_assign(&w->flush, w->base, -1, 0, on_flush, w);
     event_assign(&w->second, w->base, -1, EV_PERSIST, on_second, w);
     const struct timeval second = {1, 0};
@@ -138,7 +141,10 @@ int worker_new(struct worker **out, unsigned index, struct snapshot *snapshot, s
 
 int worker_open_stores(struct worker *w, const char **why)
 {
-    return stores_open(&w->stores, &w->snapshot->stores, w->base, why);
+    int err = stores_open(&w->stores, &w->snapshot->stores, w->base, why);
+    if (!err)
+        stores_watch(w->stores, closed_found, w);
+    return err;
 }
 
 // Connected sockets save time and are never needed: descriptors are left for allocations.
@@ -191,18 +197,21 @@ static void on_reload(void *worker, void *arg)
 {
     struct worker *w = worker;
     struct snapshot *snapshot = arg;
-    struct stores *stores;
-    const char *why;
-    if (stores_open(&stores, &snapshot->stores, w->base, &why)) {
+    struct stores *stores = NULL;
+    const char *why = "out of memory";
+    struct addr *closed = closed_new(snapshot);
+    if (!closed || stores_open(&stores, &snapshot->stores, w->base, &why)) {
         log_error("conf", "worker %u keeps the configuration it has: %s", w->index, why);
+        free(closed);
         snapshot_unref(snapshot);
         return;
     }
+    stores_watch(stores, closed_found, w);
     requests_suspend(w);
     stores_inherit(stores, w->stores);
     stores_close(w->stores);
     w->stores = stores;
-    turn_server_configure(w->turn, &snapshot->turn);
+    closed_configure(w, snapshot, closed);
     snapshot_unref(w->snapshot);
     w->snapshot = snapshot;
     requests_resume(w);
@@ -257,6 +266,7 @@ void worker_free(struct worker *w)
     if (event_initialized(&w->flush))
         event_del(&w->flush);
     free(w->sources);
+    free(w->closed);
     if (w->base)
         event_base_free(w->base);
     snapshot_unref(w->snapshot);

@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """T1-T3: what a relay must not reach, in every notation, by every method that names a peer."""
 
+import contextlib
 import ipaddress
 import os
+import signal
+import socket
 import sys
+import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 
 import client
+import daemon
 import netns
 import stun
 import tap
@@ -187,6 +192,76 @@ def test_own_listener_and_store():
         with client.udp_socket("127.0.0.1", redis.port) as store:
             c.send_indication(("127.0.0.1", redis.port), b"FLUSHALL\r\n")
             tap.equal(client.received(store, 0.2), None, "at the store's port")
+
+
+class Sentinel:
+    """Tells who asks it where the master is: `answers` connections, and no other until there are more."""
+
+    def __init__(self):
+        self.master, self.answers = None, 0
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listening.getsockname()[1]
+        tap.cleanup(self.listening.close)
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=self.serve, args=(self.listening.accept()[0],), daemon=True).start()
+
+    def serve(self, sock):
+        with sock, contextlib.suppress(OSError):
+            if not sock.recv(4096):
+                return
+            self.answers -= 1
+            if self.answers >= 0:
+                sock.sendall(b"*2\r\n$9\r\n127.0.0.1\r\n$5\r\n%05d\r\n" % self.master)
+            while sock.recv(4096):
+                pass
+
+
+class Master:
+    """Where a Redis could be: whoever has connected has been told of it."""
+
+    def __init__(self):
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.listening.settimeout(2 * daemon.PATIENCE)
+        self.port = self.listening.getsockname()[1]
+        tap.cleanup(self.listening.close)
+
+    def found(self):
+        sock = self.listening.accept()[0]
+        tap.cleanup(sock.close)
+        return sock
+
+
+def test_master_of_a_sentinel():
+    """T3: the master that a sentinel names to one worker is refused by all, also after a reload and a failover"""
+    first, second, sentinel = Master(), Master(), Sentinel()
+    sentinel.master, sentinel.answers = first.port, 1
+    uri = "redis+sentinel://127.0.0.1:%d/main" % sentinel.port
+    with Daemon(workers=2, auth={"stores": [uri], "timeout": 60000}) as d:
+
+        def answers(port):
+            """To clients of both workers: by their own ports they come to the one or the other."""
+            codes = set()
+            for _ in range(10):
+                both = Both(d)
+                codes.add(both.bind("127.0.0.1", port))
+                both.c.close()
+            return codes
+        found = first.found()
+        tap.equal(answers(first.port), {403}, "ChannelBind of the master")
+        tap.equal(answers(second.port), {None}, "ChannelBind of what is no master yet")
+        os.kill(d.pid, signal.SIGHUP)
+        d.wait_log("configuration reloaded")
+        tap.equal(answers(first.port), {403}, "ChannelBind of the master after a reload")
+        sentinel.master, sentinel.answers = second.port, 1
+        found.close()
+        second.found()
+        tap.equal(answers(second.port), {403}, "ChannelBind of the new master")
+        tap.equal(answers(first.port), {403}, "ChannelBind of the old one, which may be a replica now")
+        tap.equal(answers(d.port), {403}, "ChannelBind of the listener")
 
 
 def test_own_addresses():
