@@ -394,7 +394,8 @@ int options_parse(struct bench_options *o, int argc, char **argv)
                                 .window = 4,
                                 .threads = 1,
                                 .seconds = -1,
-                                .warmup = 0.5};
+                                .warmup = 0.5,
+                                .patience = -1};
     rc = read_options(o, argc, argv, &password_file, given);
     if (rc)
         return rc;

@@ -54,6 +54,8 @@ const struct option_row option_rows[OPTION_ROWS] = {
      "how long it is measured [5; ramp: each step 2; hold 2]"},
     {OPT_WARMUP, 'w', "warmup", "SECONDS", RATED | BENCH_SIGNAL, KIND_SECONDS, AT(warmup), 0, 0,
      "before that [0.5]"},
+    {OPT_PATIENCE, 0, "patience", "SECONDS", BENCH_TRAFFIC | BENCH_REFRESH | BENCH_BINDING, KIND_SECONDS, AT(patience), 1, 0,
+     "after which a packet or an answer that has not come is lost [relay: 0.3 at the end; storms: 1]"},
     {OPT_THREADS, 0, "threads", "N", RATED, KIND_NUMBER, AT(threads), 1, BENCH_THREADS,
      "senders, and as many receivers [1]"},
     {OPT_PID, 'P', "pid", "PID", BENCH_ALL, KIND_OTHER, 0, 0, 0,

@@ -28,6 +28,7 @@ enum option_id {
     OPT_TICK,
     OPT_SECONDS,
     OPT_WARMUP,
+    OPT_PATIENCE,
     OPT_THREADS,
     OPT_PID,
     OPT_PEER,
@@ -64,7 +65,7 @@ struct option_row {
     const char *help;
 };
 
-#define OPTION_ROWS 35
+#define OPTION_ROWS 36
 extern const struct option_row option_rows[OPTION_ROWS];
 
 #endif

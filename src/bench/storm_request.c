@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TIMEOUT_NS 1000000000
+#define TIMEOUT_NS 1000000000 // unless told
 
 static bool is_refresh(const struct storm_lane *lane)
 {
@@ -101,7 +101,9 @@ static void take_answer(void *arg, const uint8_t *data, size_t len, int64_t arri
 
 static void check_requests(struct storm_lane *lane, int64_t now)
 {
-    int64_t late = bench_now(CLOCK_REALTIME) - TIMEOUT_NS;
+    double patience = lane->storm->options->patience;
+    int64_t late =
+        bench_now(CLOCK_REALTIME) - (patience < 0 ? TIMEOUT_NS : (int64_t)(patience * 1e9));
     (void)now;
     for (uint32_t i = 0; i < lane->slot_count; i++) {
         struct storm_slot *slot = &lane->slots[i];

@@ -14,9 +14,9 @@
 #define NAP_LONG_NS 2000000
 #define NAP_NS 500000
 #define NAP_STREAM_NS 100000
-#define DRAIN_NS 300000000     // how long we wait for the last packets at least,
-#define QUIET_NS 100000000     // how long nothing must have come,
-#define PATIENCE_NS 3000000000 // and how long at most
+#define DRAIN_NS 300000000     // how long we wait for the last packets, unless told,
+#define QUIET_NS 100000000     // how long nothing must have come then,
+#define PATIENCE_NS 3000000000 // and how much longer at most
 #define EVENTS 256
 
 struct taking {
@@ -164,11 +164,13 @@ static bool complete(const struct lane *lane)
 static bool over(const struct lane *lane, int64_t now)
 {
     const struct traffic *t = lane->traffic;
+    double patience = t->options->patience;
+    int64_t drained = t->end_ns + (patience < 0 ? DRAIN_NS : (int64_t)(patience * 1e9));
     if (complete(lane))
         return true;
-    if (now < t->end_ns + DRAIN_NS && !__atomic_load_n(&t->stop, __ATOMIC_RELAXED))
+    if (now < drained && !__atomic_load_n(&t->stop, __ATOMIC_RELAXED))
         return false;
-    return now > t->end_ns + PATIENCE_NS ||
+    return now > drained + PATIENCE_NS ||
            bench_now(CLOCK_REALTIME) - lane->last_arrival > QUIET_NS;
 }
 

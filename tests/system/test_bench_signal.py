@@ -34,6 +34,15 @@ def figures(*args, **kw):
     return daemon.json_of(run("--json", *args, **kw)[0])
 
 
+def messages(*args):
+    """The figures of a short run: of a longer one where a busy machine let no message through in that time."""
+    for seconds in (0.2 * SLOW, 1 * SLOW, 4 * SLOW):
+        r = figures(*args, "--warmup", 0.1, "--duration", seconds)
+        if r["delivered"]:
+            break
+    return r
+
+
 def serve():
     port = daemon.free_port()
     d = daemon.Daemon(signal={"address": "127.0.0.1", "port": port, "rate": 1000000, "burst": 1000000, "rate_bytes": 0, "register_timeout": 600,
@@ -55,7 +64,7 @@ def test_daemon():
     """messages of every length class through one room and many, all delivered; idle connections"""
     with serve() as d:
         for pairs, window, size in ((1, 1, 34), (1, 16, 200), (7, 3, 20000), (20, 4, 60000)):
-            r = figures("--server", d.http, "--pid", d.pid, "--pairs", pairs, "--window", window, "--size", size, *SHORT)
+            r = messages("--server", d.http, "--pid", d.pid, "--pairs", pairs, "--window", window, "--size", size)
             check_messages(r)
             tap.equal((r["pairs"], r["window"], r["size"], r["clients"]), (pairs, window, size, 2 * pairs), "what was done")
             tap.check(r["server_process"]["cpu_us_per_message"] > 0, "CPU of the server")
@@ -165,7 +174,7 @@ def test_dialects():
     """the dialects of PeerJS and socket.io: all is delivered, pings are answered"""
     for dialect in ("peerjs", "socketio"):
         with Fake(dialect) as fake:
-            check_messages(figures("--server", fake.address, "--dialect", dialect, "--pairs", 2, "--window", 4, *SHORT))
+            check_messages(messages("--server", fake.address, "--dialect", dialect, "--pairs", 2, "--window", 4))
             tap.check(fake.pongs >= 4, "%s: answers to pings" % dialect)
 
 
@@ -175,7 +184,7 @@ def test_honesty():
     with daemon.Daemon(signal={"address": "127.0.0.1", "port": port}):
         _, err = run("--server", "127.0.0.1:%d" % port, *SHORT, code=FAILED)
         tap.check("the server refuses: rate_limited: " in err, err)
-    with Fake("peerjs", lose=50) as fake:
+    with Fake("peerjs", lose=5) as fake:
         out, err = run("--json", "--server", fake.address, "--dialect", "peerjs", *SHORT, code=FAILED)
         tap.check(daemon.json_of(out)["lost"] > 0 and "were lost" in err, "%s\n%s" % (out, err))
     with Fake("peerjs", close=True) as fake:
