@@ -22,6 +22,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 
+import daemon
 import tap
 
 CTL = os.environ.get("TURNPIKECTL", "src/turnpikectl")
@@ -59,14 +60,12 @@ class Redis:
         need("redis://127.0.0.1:1/0")
         if not shutil.which("redis-server"):
             raise tap.Skip("no redis-server")
-        with contextlib.closing(socket.socket()) as s:
-            s.bind(("127.0.0.1", 0))
-            self.port = s.getsockname()[1]
+        self.port = daemon.free_port()
         self.process = subprocess.Popen(
             ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
             cwd=folder(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         tap.cleanup(self.stop)
-        end = time.monotonic() + 10
+        end = time.monotonic() + daemon.PATIENCE
         while self.cli("ping").strip() != b"PONG":
             if time.monotonic() > end or self.process.poll() is not None:
                 raise AssertionError("redis-server did not start")

