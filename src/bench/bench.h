@@ -64,7 +64,7 @@ struct bench_options {
     size_t paced;
     double seconds, warmup;
     double patience; // seconds until what has not come is lost; negative: as the command has it
-    pid_t pid; // of the server, 0: unknown
+    pid_t pid;       // of the server, 0: unknown
     struct addr peers[BENCH_ADDRESSES], sources[BENCH_ADDRESSES];
     unsigned peer_count, source_count;
     bool json, histogram;

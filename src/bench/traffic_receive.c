@@ -170,8 +170,7 @@ static bool over(const struct lane *lane, int64_t now)
         return true;
     if (now < drained && !__atomic_load_n(&t->stop, __ATOMIC_RELAXED))
         return false;
-    return now > drained + PATIENCE_NS ||
-           bench_now(CLOCK_REALTIME) - lane->last_arrival > QUIET_NS;
+    return now > drained + PATIENCE_NS || bench_now(CLOCK_REALTIME) - lane->last_arrival > QUIET_NS;
 }
 
 static int64_t nap_of(const struct traffic *t)
