@@ -186,7 +186,7 @@ def test_punch_two_symmetric():
     net = nat.Internet()
     uri = relay(net)
     kinds = (("random", "random", "both-symmetric"), ("masquerade", "random", "one-symmetric"))
-    pairs = [(call(uri, net.behind(a), net.behind(b), "--timeout", "2"), code) for a, b, code in kinds]
+    pairs = [(call(uri, net.behind(a), net.behind(b), "--timeout", "3"), code) for a, b, code in kinds]
     for pair, code in pairs:
         for process in pair:
             report = finish(process, FAILS)
