@@ -93,8 +93,11 @@ static int collect(struct traffic *t)
         return -ENOMEM;
     out->interval_ns = t->interval_ns;
     out->slot_count = elapsed < t->slot_count ? elapsed : t->slot_count;
-    for (uint32_t slot = 1; slot <= t->slot_count; slot++)
+    for (uint32_t slot = 1; slot <= t->slot_count; slot++) {
         collect_slot(t, slot, merged);
+        if (out->slots[slot - 1].sent && slot > out->slot_count)
+            out->slot_count = slot; // the keeper's clock was read late, on a busy machine
+    }
     free(merged);
     for (unsigned i = 0; i < t->lane_count; i++) {
         const struct lane *lane = &t->lanes[i];

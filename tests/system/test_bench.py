@@ -19,7 +19,6 @@ import tap
 import tool
 from certs import Authority
 from daemon import Daemon
-from tap import SLOW
 
 BENCH = os.environ.get("TURNPIKE_BENCH") or os.path.join(daemon.BUILD, "src", "turnpike-bench")
 MEASURED, FAILED, USAGE = range(3)
@@ -34,21 +33,29 @@ def json(*args, **kw):
     return daemon.json_of(out)
 
 
-LITTLE = ("--user", "user", "--clients", 4, "--rate", 800, "--duration", 0.2 * SLOW, "--warmup", 0.1)
-LENGTHS = tuple(seconds * SLOW for seconds in (0.2, 1, 4, 16))
+LITTLE = ("--user", "user", "--clients", 4, "--rate", 800, "--duration", 0.2, "--warmup", 0.1)
+# So short that what is sent in all that time has room in a relay's socket, should the server stand still.
+LENGTHS = (0.2, 0.2, 0.3, 0.3, 0.4, 0.4, 0.5, 0.5, 0.6, 0.6)
 
 
-def longer(fits, *args, lengths=LENGTHS, **kw):
-    """The figures of a short run: of a longer one where a busy machine let the generator do too little in that time."""
-    for seconds in lengths:
-        r = json(*args, "--duration", seconds, **kw)
+def longer(fits, *args, lengths=LENGTHS, measure=None, **kw):
+    """The figures of a short run: of another where a busy machine let the generator do too little in that time."""
+    for n, seconds in enumerate(lengths, 1):
+        try:
+            r = (measure or json)(*args, "--duration", seconds, **kw)
+        except AssertionError as why:
+            if "stopped before the measurement began" not in str(why) or n == len(lengths):
+                raise
+            continue
         if fits(r):
             break
     return r
 
 
 def relay(*args, enough=1, patience=30, **kw):
-    return longer(lambda r: r["sent"] >= enough, "relay", *args, "--patience", patience, **kw)
+    def fits(r):
+        return r["sent"] >= enough and r.get("server_process", {}).get("cpu_us_per_packet", 1) > 0
+    return longer(fits, "relay", *args, "--patience", patience, **kw)
 
 
 def check_traffic(r):
@@ -79,6 +86,7 @@ def serve(**over):
     return Daemon(port=port, listen=listen, tls=authority.settings(), **over), secure, authority
 
 
+@tap.limit(180)
 def test_relay():
     """relay: every transport, direction and framing delivers all of a little, by IPv4 and IPv6"""
     d, secure, authority = serve()
@@ -102,6 +110,7 @@ def can_raise_limit():
         return bool(int(re.search("CapEff:\\s*(\\w+)", f.read())[1], 16) >> 24 & 1)
 
 
+@tap.limit(180)
 def test_shapes():
     """relay: bursts, offload, threads, odd lengths and the profiles"""
     with Daemon() as d:
@@ -116,11 +125,12 @@ def test_shapes():
                                           "--server", "127.0.0.1:%d" % d.port, files=100))
         for profile in ("audio", "video", "mix"):
             r = relay("--user", "user", "--server", "127.0.0.1:%d" % d.port, "--clients", 3, "--profile", profile,
-                      "--warmup", 0, "--threads", 2)
+                      "--warmup", 0, "--threads", 2, lengths=LENGTHS[:4])
             check_all_delivered(r)
             tap.equal(r["direction"], "both", "direction of a profile")
 
 
+@tap.limit(120)
 def test_storms_and_hold():
     """allocate, refresh, binding and hold: operations are counted and the server is empty afterwards"""
     with Daemon(workers=1, limits={"unauthenticated_rate": 0, "user_allocations": 20}) as d:
@@ -156,6 +166,7 @@ def test_failures():
     tap.check("client 0: connect: Connection refused" in err, "no server: %r" % err)
 
 
+@tap.limit(120)
 def test_churn():
     """clients that come and go while traffic passes; those that stay are told apart and lose nothing"""
     with Daemon() as d:
@@ -168,13 +179,14 @@ def test_churn():
             tap.check(r["paced"]["sent"] > 0 and r["churn"]["allocated"] > 0 and r["churn"]["failed"] == 0, "churn %r" % r["churn"])
 
 
+@tap.limit(180)
 def test_ramp():
     """ramp: steps, and a highest rate that it has measured"""
     with Forwarder(most=2000) as f:
         r = longer(lambda r: r["highest_rate"] > 0, "ramp", *f.args, "--clients", 4, "--rate", 500, "--warmup", 0,
-                   lengths=(0.2, 0.3, 0.4, 0.6, 0.8))
+                   lengths=(0.2,) + (0.1,) * 30)  # short ones, that a busy machine lets alone
         check_traffic(r)
-        tap.equal((r["highest_rate"], r["delivered"]), (r["rate"], r["sent"]), "the rate that is reported")
+        tap.equal((round(r["highest_rate"], 3), r["delivered"]), (r["rate"], r["sent"]), "the rate that is reported")
         tap.check(len(r["steps"]) >= 3 and any(s["verdict"] != "good" for s in r["steps"]), "steps %r" % r["steps"])
         tap.check(r["limited_by"] in ("server", "generator"), "limit")
         good = [s["rate"] for s in r["steps"] if s["verdict"] == "good"]
@@ -255,6 +267,7 @@ class Forwarder:
         return True
 
 
+@tap.limit(180)
 def test_faults():
     """what is lost, late or astray is reported so, and never as delivered"""
     little, lossy = LITTLE[2:], {"enough": 100, "patience": 1.5}
@@ -306,11 +319,8 @@ def test_output():
     """the table, the histogram and the picture"""
     picture = os.path.join(daemon.folder(), "run.svg")
     with Daemon() as d:
-        for seconds in LENGTHS:
-            out, _ = run("relay", *LITTLE, "--server", "127.0.0.1:%d" % d.port, "--pid", d.pid, "--histogram", "--plot", picture,
-                         "--patience", 30, "--duration", seconds)
-            if not re.search(r"^ *sent +0\b", out, re.MULTILINE):
-                break
+        out, _ = longer(lambda r: not re.search(r"^ *sent +0\b", r[0], re.MULTILINE), "relay", *LITTLE, "--server", "127.0.0.1:%d" % d.port,
+                        "--pid", d.pid, "--histogram", "--plot", picture, "--patience", 30, measure=run)
     for part in ("sent ", "delivered ", "lost          0.0000 %", "latency       p50", "server CPU", "server memory", "###"):
         tap.check(part in out, "%r in\n%s" % (part, out))
     root = xml.etree.ElementTree.parse(picture).getroot()
