@@ -21,7 +21,7 @@ void store_client_init(struct store_client *c, const char *uri)
                                     .uris = c->uris,
                                     .uri_count = uri ? 1 : 0,
                                     .cache_ttl_ms = 60000,
-                                    .timeout_ms = 500,
+                                    .timeout_ms = 10000,
                                     .cache_entries = 100,
                                     .max_pending = 100};
 }

@@ -177,7 +177,7 @@ static void changes_reach_every_worker(void **state)
     int64_t start = ms_now();
     for (int i = 0; i < 2; i++)
         while (!is_disabled(&c[i])) {
-            assert_true(ms_now() - start < 5000);
+            assert_true(ms_now() - start < 60000);
             store_client_run(&c[i], &never, 5);
         }
     add_user("new", 3);
@@ -212,7 +212,7 @@ static void found_by_userhash(void **state)
     assert_true(a.done); // cached
     // A change of the user drops what was cached by hash, too.
     assert_int_equal(admin_user_delete(admin, "example.org", "alice", 5), 0);
-    for (int i = 0; i < 100 && a.status == STORE_FOUND; i++) {
+    for (int i = 0; i < 6000 && a.status == STORE_FOUND; i++) {
         store_client_run(&c, &never, 10);
         store_client_start(&c, &a, hash, sizeof(hash), true);
         assert_true(store_client_run(&c, &a.done, STORE_PATIENCE));
@@ -249,7 +249,7 @@ static void secrets_are_cached_and_rotate(void **state)
     assert_int_equal(redis_server_calls(&server, "zrevrange"), 1);
     assert_int_equal(redis_server_calls(&server, "hmget"), 0);
     assert_int_equal(admin_secret_add(admin, "example.org", "two"), 0);
-    for (int i = 0; i < 100 && a.rec.key_count != 2; i++) {
+    for (int i = 0; i < 6000 && a.rec.key_count != 2; i++) {
         store_client_run(&c, &never, 10);
         assert_int_equal(store_client_ask(&c, &a, name), STORE_FOUND);
     }
@@ -278,13 +278,16 @@ static void names_are_bytes(void **state)
     open_client(&c, server.uri);
     for (int known = 0; known < 2; known++)
         for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-            if (known) {
-                static const bool never = false;
+            static const bool never = false;
+            if (known)
                 add_user(names[i].name, names[i].len);
-                store_client_run(&c, &never, 30);
+            for (int tries = 0; tries < 6000; tries++) {
+                store_client_start(&c, &a, names[i].name, names[i].len, false);
+                assert_true(store_client_run(&c, &a.done, STORE_PATIENCE));
+                if (a.status == (known ? STORE_FOUND : STORE_NOT_FOUND))
+                    break;
+                store_client_run(&c, &never, 10);
             }
-            store_client_start(&c, &a, names[i].name, names[i].len, false);
-            assert_true(store_client_run(&c, &a.done, STORE_PATIENCE));
             assert_int_equal(a.status, known ? STORE_FOUND : STORE_NOT_FOUND);
             if (known)
                 assert_memory_equal(a.rec.user, names[i].name, names[i].len);
