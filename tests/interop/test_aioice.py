@@ -80,12 +80,13 @@ async def whole_life(transport):
 
 
 async def short_life(transport):
-    """With a lifetime of 6 s the client refreshes after 5 s; without that the relay would be gone."""
+    """With a lifetime of 3 s the client refreshes after 2.5 s. The server gives 6 s, so that neither has to be punctual; without
+    a Refresh the relay would be gone."""
     with Daemon(limits={"lifetime": 6, "lifetime_max": 6, "unauthenticated_rate": 0}) as d:
-        relay, client = await endpoint(d, transport, lifetime=6, channel_refresh_time=2)
+        relay, client = await endpoint(d, transport, lifetime=3, channel_refresh_time=2)
         other, name = await peer()
         began = time.monotonic()
-        while time.monotonic() - began < 8:
+        while time.monotonic() - began < 7.5:
             await ping(relay, client, other, name, 1)
             await asyncio.sleep(0.25)
         relay.close()
@@ -93,11 +94,11 @@ async def short_life(transport):
 
 
 async def stale(transport):
-    """Nonces that live for 1 s: the client is told 438 and goes on."""
-    auth = {"nonce_lifetime": 1, "users": [{"name": "user", "password": "pass"}]}
+    """Nonces that live for 2 s: the client is told 438 and goes on."""
+    auth = {"nonce_lifetime": 2, "users": [{"name": "user", "password": "pass"}]}
     with Daemon(auth=auth) as d:
         relay, client = await endpoint(d, transport)
-        await asyncio.sleep(2.2)
+        await asyncio.sleep(3.2)
         other, name = await peer()
         await ping(relay, client, other, name, 5)
         relay.close()

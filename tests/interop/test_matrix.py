@@ -78,7 +78,7 @@ def uclient(d, transport, family, relay, flags):
                      "-l", "120", *FLAGS[transport], *(["-x"] if relay == 6 else []), *flags, HOSTS[family]], log, cwd=d.folder)
 
     def finish():
-        child.wait(50 * tap.SLOW)
+        child.wait(150 * tap.SLOW)
         totals = re.findall(r"tot_send_msgs=(\d+), tot_recv_msgs=(\d+)", tail(log, 200))
         tap.check(totals, "no summary: " + tail(log, 15))
         sent, received = (int(n) for n in totals[-1])
@@ -150,7 +150,7 @@ def test_probe():
 def run_tool(program, d, host, *flags):
     for _ in range(5):
         done = subprocess.run([need(program), "-p", str(d.port), *flags, host], capture_output=True, text=True, check=False,
-                              timeout=50 * tap.SLOW, preexec_fn=die_with_parent, errors="backslashreplace")
+                              timeout=150 * tap.SLOW, preexec_fn=die_with_parent, errors="backslashreplace")
         out = done.stdout + done.stderr
         if "Address already in use" not in out:  # a port that the tool has guessed for itself
             break

@@ -12,7 +12,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "system", "lib"))
 
 import tap
-from daemon import Daemon, folder, free_port, json_of, must_ctl, need, Process, tail
+from daemon import Daemon, folder, free_port, json_of, must_ctl, need, overflows, Process, tail, wait_for_udp
 
 ACCESS_TOKEN = 0x001B
 SERVER = "turn.example.org"
@@ -62,10 +62,10 @@ def test_sealed_by_coturn():
                 c.permit("127.0.0.1")
 
 
-def uclient(d, peer_port, *flags):
+def uclient(d, peer_port, flags, interval):
     log = os.path.join(folder(), "log")
     child = Process([need("turnutils_uclient"), "-J", "-p", str(d.port), "-e", "127.0.0.1", "-r", str(peer_port), "-m", "4",
-                     "-n", "200", "-z", str(10 * tap.SLOW), "-l", "160", *flags, "127.0.0.1"], log, cwd=d.folder)
+                     "-n", "200", "-z", str(interval), "-l", "160", *flags, "127.0.0.1"], log, cwd=d.folder)
     return child, log, flags
 
 
@@ -74,28 +74,39 @@ FEATURES = {("-c",): "access token (-J): channels", (): "access token (-J): RTP 
             ("-T", "-t", "-y", "-c"): "access token (-J): TCP relays"}
 
 
-def judge(child, log, flags):
-    child.wait(50 * tap.SLOW)
+def judge(child, log, flags, before, last):
+    """Whether it was a run to judge. It is not, unless it is the last one, when packets were lost and the kernel has dropped
+    some at a full receive buffer: the tool's are small, and a busy machine may be long in giving it a processor."""
+    child.wait(150 * tap.SLOW)
     with open(log, encoding="utf-8", errors="backslashreplace") as f:
         out = f.read()
     totals = re.findall(r"tot_send_msgs=(\d+), tot_recv_msgs=(\d+)", out)
     tap.check(totals, "uclient -J %s: no summary:\n%s" % (" ".join(flags), tail(log, 15)))
     sent, received = (int(n) for n in totals[-1])
     tap.diag("uclient -J %s: sent %d, came back %d" % (" ".join(flags), sent, received))
-    tap.equal((sent >= 800, received), (True, sent), "uclient -J " + " ".join(flags))
+    if received < sent and not last and overflows() > before:
+        tap.diag("%d datagrams found full receive buffers: once more, at half the rate" % (overflows() - before))
+        return False
+    with tap.cell("turnutils_uclient", FEATURES[flags], "tcp" if "-t" in flags else "udp"):
+        tap.equal((sent >= 800, received), (True, sent), "uclient -J " + " ".join(flags))
+    return True
 
 
+@tap.limit(600)
 def test_uclient():
     """turnutils_uclient -J: a new token with every Allocate and Refresh, sealed with one of three keys at random"""
     need("turnutils_uclient")
     peer_port = free_port()
     peer = Process([need("turnutils_peer"), "-L", "127.0.0.1", "-p", str(peer_port)], os.path.join(folder(), "log"))
-    time.sleep(0.2)
-    tap.check(peer.alive(), "turnutils_peer ended")
+    wait_for_udp(peer, peer_port)
     with Daemon(log={"level": "info"}, tokens=TOKENS) as d:
-        for child, log, flags in [uclient(d, peer_port, *f) for f in FEATURES]:
-            with tap.cell("turnutils_uclient", FEATURES[flags], "tcp" if "-t" in flags else "udp"):
-                judge(child, log, flags)
+        left = list(FEATURES)
+        for interval in (10, 20, 40, 80):
+            before = overflows()
+            runs = [uclient(d, peer_port, flags, interval * tap.SLOW) for flags in left]
+            left = [run[2] for run in runs if not judge(*run, before, interval == 80)]
+            if not left:
+                break
         users = set(re.findall(r"allocation created.* user ([a-z]+)#[0-9a-f]{16},", d.read_log()))
         tap.check(users and users <= {"north", "union", "oldempire"}, "users of the allocations: %r" % users)
 

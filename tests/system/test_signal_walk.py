@@ -349,19 +349,19 @@ def walk(capacity):
                 raise
 
 
-@tap.limit(240)
+@tap.limit(300)
 def test_alone():
     """Rooms for one: nobody meets anybody, except by name"""
     walk(1)
 
 
-@tap.limit(240)
+@tap.limit(300)
 def test_pairs():
     """Rooms for two"""
     walk(2)
 
 
-@tap.limit(240)
+@tap.limit(300)
 def test_more():
     """Rooms for four"""
     walk(4)

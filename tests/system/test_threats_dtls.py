@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """T13: what strangers can send to a DTLS listener, and what a client with a session can."""
 
+import contextlib
+import itertools
 import os
 import random
 import socket
@@ -19,6 +21,7 @@ from daemon import Daemon, free_port
 
 FLOOD = 100000 // tap.SLOW
 VERIFY = 3  # HelloVerifyRequest
+NUMBERS = itertools.count()
 
 
 def serve(**over):
@@ -84,12 +87,21 @@ def session(d):
 
 
 def works(c, peer):
-    c.send_channel(0x4000, b"still there")
-    got, where = peer.recvfrom(2048)
-    tap.equal(got, b"still there", "what the peer got")
-    peer.sendto(got, where)
+    """Data still pass, both ways. A flood may have filled the server's receive buffer for a while."""
+    want, before = b"still there %d" % next(NUMBERS), peer.gettimeout()
+    peer.settimeout(0.5 * tap.SLOW)
+
+    def there():
+        c.send_channel(0x4000, want)
+        with contextlib.suppress(socket.timeout):
+            while (got := peer.recvfrom(2048))[0] != want:
+                tap.check(got[0].startswith(b"still there"), "the peer got %r" % got[0])
+            return got[1]
+    where = tap.until("what the peer gets", there)
+    peer.settimeout(before)
+    peer.sendto(want, where)
     data = c.recv()
-    tap.check(data and data.payload == got, "nothing came back")
+    tap.check(data and data.payload == want, "nothing came back")
 
 
 def silent(sock, seconds=0.2):
@@ -121,8 +133,10 @@ def test_flood_of_hellos():
 
         flood(2000)
         before, lines = d.rss(), sessions(d)
-        answers = flood(FLOOD)
-        tap.check(answers > 1000, "the flood was not answered, so it did not arrive: %d" % answers)
+        answers, end = flood(FLOOD), time.monotonic() + 60 * tap.SLOW
+        while answers <= 1000:
+            tap.check(time.monotonic() < end, "the flood was not answered, so it did not arrive: %d" % answers)
+            answers += flood(2000)
         works(c, peer)
         tap.bounded(d.rss() - before, 512, "%d ClientHellos, %d answers" % (FLOOD, answers))
         tap.equal(sessions(d), lines, "handshakes")
@@ -147,12 +161,15 @@ def test_rate():
     """T13: limits.unauthenticated_rate holds for them too"""
     with serve(limits={"unauthenticated_rate": 10}) as d:
         sock = stranger(d)
+        began = time.monotonic()
         for _ in range(500):
             sock.send(hello())
-        answers = 0
+        with d.client(source="127.0.7.1") as other:  # behind them: when it is answered, they have been handled
+            tap.check(other.binding(), "another prefix is not answered")
+        took, answers = time.monotonic() - began, 0
         while client.received(sock, 0.5):
             answers += 1
-        tap.check(10 <= answers <= 200, "%d answers to 500 ClientHellos" % answers)
+        tap.check(10 <= answers <= 100 + 10 * took, "%d answers to 500 ClientHellos" % answers)
 
 
 def test_cookies():
@@ -244,7 +261,7 @@ def begin(d):
 def test_memory_of_handshakes():
     """T13: a handshake that is begun keeps little, whatever is claimed in it; and it ends"""
     with serve(limits={"tls_timeout": 3}) as d:
-        session(d)
+        tap.persist(lambda: session(d), OSError, dtls.DtlsError)
         before = d.rss()
         socks = [begin(d) for _ in range(50)]
         plain = d.rss() - before
@@ -259,10 +276,7 @@ def test_memory_of_handshakes():
         grown = d.rss() - before
         tap.bounded(plain, 50 * 120, "50 unfinished handshakes")
         tap.bounded(grown, 50 * 320, "50 unfinished handshakes that were fed")
-        end = time.monotonic() + 20 * tap.SLOW
-        while d.read_log().count("handshake given up") < 50:
-            tap.check(time.monotonic() < end, "handshakes did not end")
-            time.sleep(0.1)
+        tap.until("50 handshakes given up", lambda: d.read_log().count("handshake given up") >= 50)
 
 
 def test_memory_of_sessions():

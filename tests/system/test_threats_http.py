@@ -22,8 +22,8 @@ def server(tls=None, signal=None, host="127.0.0.1", **over):
     port = daemon.free_port()
     if tls:
         over["tls"] = {"certificate": tls[0], "key": tls[1]}
-    d = daemon.Daemon(signal={"address": host, "port": port, "tls": bool(tls), "address_connections": 1000, **(signal or {})},
-                      **over)
+    d = daemon.Daemon(signal={"address": host, "port": port, "tls": bool(tls), "address_connections": 1000, "register_timeout": 600,
+                              **(signal or {})}, **over)
     d.http = port
     return d
 
@@ -58,7 +58,7 @@ def pour(c, data, most):
     return sent
 
 
-@tap.limit(120)
+@tap.limit(300)
 def test_answers_not_read():
     """T14: whoever sends on and on, and reads no answer, is not read either"""
     authority = certs.Authority()
@@ -245,12 +245,12 @@ def test_nothing_secret_in_the_log():
         fetch(d.http, "/signal/%s/x?token=%s" % (stream.session, token))
         fetch(d.http, "/signal?token=" + token, headers=upgrade_headers())
         d.wait_log("/ice")
-        tap.check("/signal/" in d.read_log(), "requests are logged")
+        d.wait_log("/signal/")
         for secret in (stream.session, token, resume):
             tap.check(secret not in d.read_log(), "a secret is logged")
 
 
-@tap.limit(120)
+@tap.limit(300)
 def test_vanished_stream():
     """T14: a client of an event stream that is cut off without a word holds its name no longer than one of a WebSocket"""
     netns.need()
@@ -273,7 +273,7 @@ def test_vanished_stream():
             try:
                 ws.send_json(type="register", name="a", id=1)
                 answer = ws.recv_json()
-            except Closed:
+            except (Closed, OSError):
                 with ours.inside():
                     ws = WebSocket(d.http, host="192.0.2.1")
         tap.equal(answer["type"], "registered", "answer")

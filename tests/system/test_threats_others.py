@@ -8,6 +8,7 @@ import os
 import socket
 import struct
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 
@@ -299,7 +300,7 @@ def test_guessing():
         victim = Victim(d)
         owner = d.client("tcp")
         owner.allocate_tcp()
-        ids = []
+        ids, began = [], time.monotonic()
         for _ in range(300):
             at = socket.create_server(("127.0.0.1", 0))
             tap.cleanup(at.close)
@@ -334,8 +335,13 @@ def test_guessing():
             forged[n % len(forged)] ^= 1 << (n // len(forged)) % 8
             tap.equal(own.request(stun.REFRESH, [(TICKET, bytes(forged))]).code, 400, "a ticket with one bit changed")
         victim.goes_on()
-        bound = owner.data_connection(ids[0])
-        tap.check(bound is not None, "the owner's connection")
+        fresh = owner.connect(client.name_of(at := socket.create_server(("127.0.0.1", 0))))
+        tap.cleanup(at.close)
+        thief = d.client("tcp", **THIEF)
+        tap.equal(thief.try_connection_bind(fresh).code, 400, "one that is there")
+        # Who is not bound within half a minute has gone.
+        for connection in ids[:1] * (time.monotonic() - began < 25) + [fresh]:
+            tap.check(owner.data_connection(connection) is not None, "the owner's connection")
 
 
 if __name__ == "__main__":

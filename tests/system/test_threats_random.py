@@ -114,7 +114,7 @@ def test_transaction_ids():
         txids = []
         for i in range(100):
             peer.sendto(b"x", relayed)
-            txids.append(stun.Message(c.recv_raw(5)).txid)
+            txids.append(stun.Message(c.recv_raw(c.timeout)).txid)
         tap.equal(len(set(txids)), 100, "different transaction ids")
         tap.diag("first two: %s %s" % (txids[0].hex(), txids[1].hex()))
 

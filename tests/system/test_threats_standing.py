@@ -130,7 +130,7 @@ def files_of(d):
 def test_descriptors():
     """T19: no descriptor left among TLS clients and TCP relays: right errors, all that there is goes on; then all is well again"""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with serve(Authority().settings(), limits={"unauthenticated_rate": 0, "tls_timeout": 60}) as d:
+    with serve(Authority().settings(), limits={"unauthenticated_rate": 0, "tls_timeout": 600, "tcp_idle": 600}) as d:
         live = [Live(d, t) for t in ("udp", "tcp", "tls", "dtls")]
         control, at = d.client("tls"), socket.create_server(("127.0.0.1", 0))
         tap.cleanup(at.close)
@@ -156,7 +156,8 @@ def test_descriptors():
             sock = socket.create_connection(d.server, PATIENCE)
             tap.cleanup(sock.close)
             waiting.append(sock)
-            tap.check(len(waiting) < 200, "descriptors do not run out")
+            if len(waiting) == 200:
+                d.wait_log("cannot accept")
             time.sleep(0.01)
         for c in idle:
             tap.equal(c.try_allocate().code, 508, "Allocate by " + c.transport)
@@ -196,7 +197,7 @@ def cpu(d):
         return sum(int(n) for n in f.read().rsplit(")", 1)[1].split()[11:13]) / os.sysconf("SC_CLK_TCK")
 
 
-@tap.limit(120)
+@tap.limit(300)
 def test_sigterm():
     """T19: SIGTERM with 2,000 allocations over UDP, TCP, TLS, DTLS and TCP relays, and packets and handshakes under way: exit 0"""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -103,7 +103,7 @@ def proxy(n, source="192.0.2.1"):
 def client_hello():
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     with contextlib.suppress(ssl.SSLWantReadError):
-        ssl.create_default_context().wrap_bio(incoming, outgoing, server_hostname="a.example").do_handshake()
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).wrap_bio(incoming, outgoing, server_hostname="a.example").do_handshake()
     return outgoing.read()
 
 
@@ -141,14 +141,15 @@ def test_slow_bytes():
     """T14: a byte now and then, on a plain connection, within TLS, in its handshake and in PROXY headers, ends all the same"""
     with Door(limits={"tcp_idle": 1, "tls_timeout": 1, "unauthenticated_rate": 0}) as d:
         long = stun.build(stun.BINDING, attrs=[(stun.SOFTWARE, bytes(700))])
-        tls = d.client("tls")
+        began = time.monotonic()
+        tls = tap.persist(lambda: d.client("tls"), OSError)
         slow = {"a plain frame": (d.connect(d.plain), long), "a plain frame, TLS possible": (d.connect(), long),
                 "a frame within TLS": (tls.sock, long), "a handshake": (d.connect(d.secure), client_hello()),
                 "a header": (d.connect(d.behind), b"PROXY TCP6 " + b"2001:0db8:0000:0000:0000:0000:0000:0001 " * 2),
                 "a binary header": (d.connect(d.behind), b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x08\0" + bytes(2000)),
                 "a handshake behind a header": (d.connect(d.behind, proxy(1000)), client_hello()),
                 "a frame behind a header": (d.connect(d.behind, proxy(1001)), long)}
-        began, end, n = time.monotonic(), time.monotonic() + PATIENCE, 0
+        end, n = time.monotonic() + PATIENCE, 0
         still = dict(slow)
         while still and time.monotonic() < end:
             for what, (sock, data) in list(still.items()):
@@ -165,6 +166,7 @@ def test_slow_bytes():
             time.sleep(0.1)
         tap.check(not still, "still open: %s" % ", ".join(still))
         tap.check(time.monotonic() - began > 0.9, "closed at once: the test shows nothing")
+        d.reload(limits={"unauthenticated_rate": 0})
         d.works()
         for why in ("no whole TLS handshake within", "no whole PROXY header within"):
             tap.check(d.read_log().count(why) >= 2, "the log does not say: " + why)
@@ -332,29 +334,41 @@ def test_early_peers():
     """T14: 50 peers that send all they can before the bind: no memory; then all of it arrives, by TCP and TLS"""
     with Door(limits={"unauthenticated_rate": 0}) as d:
         for transport in ("tcp", "tls"):
-            c = control(d, transport)
-            c.permit("127.0.0.1")
-            d.works()
-            before = d.rss()
-            peers, block = [], os.urandom(1 << 16)
-            for _ in range(50):
-                peer = socket.create_connection(c.relayed[0], PATIENCE)
-                tap.cleanup(peer.close)
-                attempt = c.attempt()
-                tap.check(attempt, "no attempt")
-                peer.setblocking(False)
-                sent = 0
-                with contextlib.suppress(BlockingIOError):
-                    while sent < 1 << 20:
-                        sent += peer.send(block[sent % len(block):])
-                peers.append((attempt.id, sent))
-            d.works()
-            tap.bounded(d.rss() - before, 1024, "50 peers before the bind")
-            for connection, sent in peers[::5]:
-                bound = c.data_connection(connection)
-                got = bound.recv_bytes(sent)
-                tap.check(got == (block * 17)[:sent], "what came early is not what was sent")
-                bound.close()
+            tap.persist(lambda transport=transport: early_peers(d, transport), TooSlow)
+
+
+class TooSlow(Exception):
+    """Who is not bound within half a minute has gone by right."""
+
+
+def early_peers(d, transport):
+    began = time.monotonic()
+    c = control(d, transport)
+    c.permit("127.0.0.1")
+    d.works()
+    before = d.rss()
+    peers, block = [], os.urandom(1 << 16)
+    for _ in range(50):
+        peer = socket.create_connection(c.relayed[0], PATIENCE)
+        tap.cleanup(peer.close)
+        attempt = c.attempt()
+        tap.check(attempt, "no attempt")
+        peer.setblocking(False)
+        sent = 0
+        with contextlib.suppress(BlockingIOError):
+            while sent < 1 << 20:
+                sent += peer.send(block[sent % len(block):])
+        peers.append((attempt.id, sent))
+    d.works()
+    tap.bounded(d.rss() - before, 1024, "50 peers before the bind")
+    for connection, sent in peers[::5]:
+        try:
+            bound = c.data_connection(connection)
+        except client.StunError as why:
+            raise TooSlow() if time.monotonic() - began > 28 else why
+        got = bound.recv_bytes(sent)
+        tap.check(got == (block * 17)[:sent], "what came early is not what was sent")
+        bound.close()
 
 
 def test_stopped_receivers():
@@ -410,7 +424,7 @@ def test_stopped_receivers():
 
 def test_connection_flood():
     """T14: 1,000 connections of one source get limits.tcp_connections of them, also behind a load balancer; others get in"""
-    limits = {"tcp_connections": 20, "unauthenticated_rate": 0}
+    limits = {"tcp_connections": 20, "unauthenticated_rate": 0, "tls_timeout": 600, "tcp_idle": 600}
     with Door(workers=1, limits=limits) as d:
         d.works()
         files, before = d.files(), d.rss()
@@ -423,11 +437,8 @@ def test_connection_flood():
                 quiet(lambda: sock.sendall(header(3000 + n)))
                 held.append(sock)
             d.works()
-            end = time.monotonic() + PATIENCE
-            while d.files() > files + 20:
-                tap.check(time.monotonic() < end, "%d descriptors for a flood" % (d.files() - files))
-                time.sleep(0.02)
-            tap.equal(d.files(), files + 20, "descriptors")
+            d.rest()  # one that is refused has a descriptor, too, for as long as that takes
+            tap.until("20 descriptors for a flood", lambda: d.files() == files + 20)
             if port == d.behind:
                 with d.client("tcp") as other:
                     tap.check(other.binding() is not None, "no answer")
@@ -441,7 +452,7 @@ def test_connection_flood():
         tap.bounded(d.rss() - before, 1024, "floods of connections")
 
 
-@tap.limit(120)
+@tap.limit(300)
 def test_reconnects():
     """T15: 1,200 clients that come, allocate with a ticket, and are cut off, over all transports: flat memory, all comes back"""
     limits = {"unauthenticated_rate": 0, "lifetime": 1, "lifetime_max": 1, "tcp_idle": 2 * tap.SLOW, "tcp_connections": 4000}
@@ -449,17 +460,22 @@ def test_reconnects():
         with d.client("tls") as c:
             context = c.sock.context
 
+        def arrive(transport):
+            c = d.client(transport, context=context) if transport == "tls" else d.client(transport)
+            return c, c.try_allocate(extra=[(stun.MOBILITY_TICKET, b"")]).get(stun.MOBILITY_TICKET)
+
+        def move(c, transport, ticket):
+            with d.client(transport) as back:
+                back.realm, back.nonce = c.realm, c.nonce
+                return back.request(stun.REFRESH, [(stun.MOBILITY_TICKET, ticket)]).code
+
         def storm(count, *transports):
             for n in range(count // tap.SLOW):
                 transport = transports[n % len(transports)]
-                c = d.client(transport, context=context) if transport == "tls" else d.client(transport)
-                ticket = c.try_allocate(extra=[(stun.MOBILITY_TICKET, b"")]).get(stun.MOBILITY_TICKET)
+                c, ticket = tap.persist(lambda transport=transport: arrive(transport), OSError, client.NoAnswer)
                 if n % 3 == 0:  # comes back by another way, and is cut off again
-                    back = d.client("tcp" if n % 2 else "udp")
-                    back.realm, back.nonce = c.realm, c.nonce
-                    code = back.request(stun.REFRESH, [(stun.MOBILITY_TICKET, ticket)]).code
+                    code = tap.persist(lambda: move(c, "tcp" if n % 2 else "udp", ticket), OSError, client.NoAnswer)
                     tap.check(code in (None, 437), "%r to a good ticket" % code)  # 437: it had expired
-                    back.close()
                 if transport == "dtls":
                     c.sock.abandon()
                 elif transport != "udp":

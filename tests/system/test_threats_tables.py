@@ -89,7 +89,7 @@ def test_permissions_up_to_a_high_limit():
     with Daemon(limits=limits) as d, d.client("tcp") as c, client.udp_socket("127.0.0.2") as peer:
         c.allocate()
         before = d.rss()
-        codes = flood(c, permissions(c, 100000))
+        codes = flood(c, permissions(c, 70000))
         tap.equal(codes.count(0), 65536 // 40, "requests served")
         tap.bounded(d.rss() - before, 16384, "65,520 permissions held")
         c.permit("127.0.0.2")
@@ -99,7 +99,6 @@ def test_permissions_up_to_a_high_limit():
         tap.equal(flood(c, permissions(c, 4000)), [0] * 100, "codes on the next allocation")
 
 
-@tap.limit(90)
 def test_channel_flood():
     """T12: 100,000 ChannelBinds on one allocation: up to the limit, then 508 or 400, old ones still serve"""
     with Daemon() as d, d.client("tcp") as c, client.udp_socket("127.0.0.2") as peer:
@@ -144,21 +143,19 @@ def test_channel_conflicts():
         works(c, p, 0x4000)
 
 
-SLACK = 0.5 * tap.SLOW ** 0.5  # that late or early is what the clock may be looked at
+EARLY, LATE = 0.1, 0.5  # seconds that the server's coarse clock, and what it does within one turn, may make of difference
+
+
+class TooSlow(Exception):
+    """The machine gave one of us no processor for so long that a look came too late to show anything."""
 
 
 def timed(test):
-    """Decorator of tests by the clock: a failure may be that of a machine that gave the server no processor for so long, so it
-    counts when it is there three times. A server that is a second off fails every time."""
-    @tap.limit(150)
+    """Decorator of tests by the clock: repeated while what it looks at came too late. What it has seen counts at once."""
+    @tap.limit(240)
     @functools.wraps(test)
     def run():
-        for _ in range(2):
-            try:
-                return test()
-            except AssertionError as why:
-                tap.diag("once more: %s" % why)
-        return test()
+        tap.persist(test, TooSlow, seconds=200)
     return run
 
 
@@ -166,10 +163,22 @@ def until(moment):
     time.sleep(max(0, moment - time.monotonic()))
 
 
-def alive(c, peer):
-    """Whether data still gets from the client to the peer."""
-    c.send_channel(0x4000, b"tick")
-    return client.received(peer, 0.4) is not None
+def passes(c, peer, end):
+    """Channel data get through both ways, as they have to until that moment."""
+    c.send_channel(0x4000, b"out")
+    c.settle()
+    there = client.received(peer, 0.1)
+    peer.sendto(b"back", c.relayed[0])
+    c.settle()
+    back = c.recv(0.1)
+    if time.monotonic() > end - EARLY:
+        raise TooSlow("a look at data came too late")
+    tap.equal(there and there[0], b"out", "what gets to the peer before the end")
+    tap.equal(back, client.Data(None, 0x4000, b"back"), "what gets to the client before the end")
+
+
+def stopped(peer):
+    tap.equal(client.received(peer, 0.2), None, "what gets to the peer after the end")
 
 
 @timed
@@ -181,14 +190,19 @@ def test_expiry_to_the_second():
         began = time.monotonic()
         msg = c.try_allocate()
         tap.equal(msg.lifetime, 3, "LIFETIME")
-        c.bind(client.name_of(peer), 0x4000)
+        code = c.try_bind(client.name_of(peer), 0x4000).code
         until(began + 1)
         refreshed = time.monotonic()
-        tap.equal(c.refresh(), 3, "LIFETIME of Refresh")
-        until(refreshed + 3 - SLACK - 0.2)
-        tap.check(alive(c, peer), "gone before its time")
-        until(refreshed + 3 + SLACK)
-        tap.check(not alive(c, peer), "relays after its time")
+        msg = c.try_refresh()
+        if time.monotonic() > began + 3 - EARLY:
+            raise TooSlow("the Refresh came too late")
+        tap.equal((code, msg.code, msg.lifetime), (None, None, 3), "codes, and LIFETIME of Refresh")
+        over = time.monotonic() + 3 + LATE
+        until(refreshed + 2.3)
+        passes(c, peer, refreshed + 3)
+        until(over)
+        c.send_channel(0x4000, b"late")
+        stopped(peer)
         peer.sendto(b"late", c.relayed[0])
         tap.equal(c.recv(0.2), None, "data after its time")
         tap.equal(c.try_refresh().code, 437, "Refresh after its time")
@@ -204,22 +218,26 @@ def test_permission_and_channel_expiry():
         name = client.name_of(peer)
         bound = time.monotonic()
         c.bind(name, 0x4000)
-        until(bound + 4 - SLACK - 0.2)
-        works(c, peer, 0x4000)
-        until(bound + 4 + SLACK)
+        answered = time.monotonic()
+        until(bound + 3.3)
+        passes(c, peer, bound + 4)
+        until(answered + 4 + LATE)
         peer.sendto(b"late", c.relayed[0])
         tap.equal(c.recv(0.2), None, "data from the peer after the permission's time")
         c.send_indication(name, b"late")
-        tap.equal(client.received(peer, 0.2), None, "a Send after the permission's time")
+        stopped(peer)
         renewed = time.monotonic()
         c.permit(name)  # the channel is not refreshed by it
-        works(c, peer, 0x4000)
-        until(bound + 7 + SLACK)
-        tap.check(time.monotonic() < renewed + 4, "too slow a machine to tell the two apart")
+        passes(c, peer, min(bound + 7, renewed + 4))
+        until(answered + 7 + LATE)
         c.send_channel(0x4000, b"late")
-        tap.equal(client.received(peer, 0.2), None, "ChannelData after the channel's time")
+        stopped(peer)
         peer.sendto(b"here", c.relayed[0])
-        tap.equal(c.recv(), client.Data(name, None, b"here"), "no channel, but a permission: an indication")
+        c.settle()
+        got = c.recv(0.1)
+        if time.monotonic() > renewed + 4 - EARLY:
+            raise TooSlow("the permission has ended as well")
+        tap.equal(got, client.Data(name, None, b"here"), "no channel, but a permission: an indication")
 
 
 @timed
@@ -229,16 +247,20 @@ def test_expiry_in_the_log():
     with Daemon(limits=limits) as d:
         made = []
         for n in range(8):
-            c = d.client()
+            c, lifetime = d.client(), 2 + n % 4 * 2
             c.challenge()
-            c.try_allocate(lifetime=2 + n % 4 * 2)
-            made.append((2 + n % 4 * 2, c))
+            asked = time.monotonic()
+            tap.equal(c.try_allocate(lifetime=lifetime).lifetime, lifetime, "LIFETIME")
+            made.append((lifetime, c, asked + lifetime - EARLY, time.monotonic() + lifetime + LATE))
         began = time.monotonic()
         for second in (3, 5, 7):
             until(began + second)
-            for lifetime, c in made:
+            for lifetime, c, first, last in made:
+                asked = time.monotonic()
                 gone = c.request(stun.CREATE_PERMISSION, lambda t: [stun.peer(("127.0.0.2", 0), t)]).code == 437
-                tap.equal(gone, lifetime < second, "lifetime %d after %d s" % (lifetime, second))
+                if asked < last and time.monotonic() > first:
+                    raise TooSlow("a look at lifetime %d came at its end" % lifetime)
+                tap.equal(gone, asked >= last, "lifetime %d after %d s" % (lifetime, second))
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ def hello():
     """A ClientHello."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     with contextlib.suppress(ssl.SSLWantReadError):
-        ssl.create_default_context().wrap_bio(incoming, outgoing, server_hostname="a.example").do_handshake()
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).wrap_bio(incoming, outgoing, server_hostname="a.example").do_handshake()
     return outgoing.read()
 
 
@@ -205,7 +205,7 @@ def test_pipelined():
             c.send_raw(packets)
             got = []
             while len(got) < len(txids):
-                frame = c.recv_raw(10 * tap.SLOW)
+                frame = c.recv_raw(30 * tap.SLOW)
                 if frame is None:
                     break
                 got.append(stun.Message(frame).txid)
@@ -290,15 +290,20 @@ def test_slow_receiver():
                     time.sleep(0.005)
             tap.bounded(d.rss() - before, 8192, "%d MB sent to a client that does not read" % (sent * 1200 // 1000000))
             tap.check(d.answers(), "no answer to others")
-            count = 0
-            while (got := c.recv(0.5 * tap.SLOW)) is not None:
-                tap.check(got.payload == block, "a frame is damaged")
-                count += 1
+            # One that comes before there is room for it again is lost.
+            count, after, end = 0, False, time.monotonic() + 60 * tap.SLOW
+            while not after:
+                tap.check(time.monotonic() < end, "nothing comes after the jam")
+                tap.check(not c.closed, "the connection was closed")
+                got = c.recv(0.5 * tap.SLOW)
+                if got is None:
+                    peer.sendto(b"after", c.relay)
+                    continue
+                after = got.payload == b"after"
+                tap.check(after or got.payload == block, "a frame is damaged")
+                count += not after
             tap.diag("TLS 1.%d: %d of %d packets were delivered late" % (version, count, sent))
-            tap.check(not c.closed, "the connection was closed")
             tap.check(count < sent, "the connection was never jammed: the test shows nothing")
-            peer.sendto(b"after", c.relay)
-            tap.equal(c.recv().payload, b"after", "after the jam")
             tap.check(c.refresh() > 0, "no Refresh after the jam")
 
 
@@ -343,7 +348,7 @@ def test_peer_connections():
 def test_half_handshakes():
     """a handshake that is not finished in time ends, however slowly it goes on; the log says why; others are served"""
     authority = Authority()
-    with serve(authority, limits={"tls_timeout": 1}) as d:
+    with serve(authority, limits={"tls_timeout": 2}) as d:
         began = time.monotonic()
         silent, half = connect(d), connect(d, hello()[:100])
         slow = connect(d, hello()[:1])
@@ -353,10 +358,12 @@ def test_half_handshakes():
                 slow.sendall(data[i:i + 1])
                 time.sleep(0.1)
                 if i == 5:
-                    tap.check(d.client("tls").binding() is not None, "others were not served")
+                    other = tap.persist(lambda: d.client("tls", source="127.0.0.9"), OSError)
+                    tap.check(other.binding() is not None, "others were not served")
         tap.check(all(client.is_closed(s) for s in (silent, half, slow)), "an unfinished handshake is still open")
-        tap.check(time.monotonic() - began >= 0.9, "closed too early")
-        tap.equal(d.read_log().count("refused: no whole TLS handshake within limits.tls_timeout seconds"), 3, "reasons")
+        tap.check(time.monotonic() - began >= 1.9, "closed too early")
+        reasons = re.findall(r"client=127\.0\.0\.1:.*refused: no whole TLS handshake within limits.tls_timeout seconds", d.read_log())
+        tap.equal(len(reasons), 3, "reasons")
 
 
 def test_handshake_limit():
@@ -387,16 +394,16 @@ def test_handshakes_of_one_source():
         sock = client.udp_socket("127.0.0.1")
         tap.cleanup(sock.close)
         sock.connect(d.server)
-        datagrams = dtls.DtlsSocket(sock, 10 * tap.SLOW, authority.pem, handshake=False)
+        datagrams = dtls.DtlsSocket(sock, 60 * tap.SLOW, authority.pem, handshake=False)
         datagrams.step()
         datagrams.feed(sock.recv(2048))  # the cookie
         datagrams.step()
         held = []
         for _ in range(40):
-            held.append(socket.create_connection(d.server, 5 * tap.SLOW, ("127.0.0.2", 0)))
+            held.append(socket.create_connection(d.server, 30 * tap.SLOW, ("127.0.0.2", 0)))
             tap.cleanup(held[-1].close)
             held[-1].sendall(first[:50])
-        end = time.monotonic() + 10 * tap.SLOW
+        end = time.monotonic() + 60 * tap.SLOW
         while d.read_log().count("the oldest of limits.tls_handshakes") < 34:
             tap.check(time.monotonic() < end, "nothing gave way")
             time.sleep(0.02)
@@ -436,7 +443,7 @@ def test_http_inside():
                              (b"\xff" * 20, "something that is neither STUN nor ChannelData")):
             c = d.client("tls")
             c.send_raw(data)
-            tap.check(c.recv_raw(10 * tap.SLOW) is None and c.closed, "still open after %r" % data[:4])
+            tap.check(c.recv_raw(30 * tap.SLOW) is None and c.closed, "still open after %r" % data[:4])
             d.wait_log("refused: " + reason)
         for version in (2, 3):
             c = d.client("tls", context=authority.context(version))
@@ -451,11 +458,11 @@ def test_http_inside():
 def test_one_port():
     """tcp+tls: plain clients and TLS clients on one port, and one that says nothing at first"""
     authority = Authority()
-    with serve(authority, "tcp+tls", limits={"tls_timeout": 1}) as d:
+    with serve(authority, "tcp+tls", limits={"tls_timeout": 2}) as d:
         idle = d.client("tcp")
         for _ in range(10):
             for transport in ("tcp", "tls"):
-                c = d.client(transport)
+                c = tap.persist(lambda transport=transport: d.client(transport), OSError)
                 tap.check(c.allocate() is not None, "no allocation over " + transport)
         log = d.read_log()
         tap.equal((log.count("transport tcp"), log.count("transport tls")), (10, 10), "allocations by transport")
@@ -532,7 +539,7 @@ def test_reload_under_handshakes():
         def knock():
             while not stop.is_set():
                 try:
-                    with socket.create_connection(d.server, 10 * tap.SLOW) as raw, \
+                    with socket.create_connection(d.server, 30 * tap.SLOW) as raw, \
                             context.wrap_socket(raw, server_hostname="localhost"):
                         pass
                 except OSError as why:
@@ -610,7 +617,7 @@ def test_unreadable_at_reload():
 def test_idle_memory():
     """what a thousand idle TLS connections with an allocation take, and that it comes back"""
     authority = Authority()
-    with serve(authority, limits={"tcp_connections": 4096}) as d:
+    with serve(authority, limits={"tcp_connections": 4096, "tcp_idle": 3600}) as d:
         context = authority.context(3)
         warm = [d.client("tls", context=context) for _ in range(50)]
         for c in warm:
@@ -623,7 +630,7 @@ def test_idle_memory():
         tap.bounded(growth, count * 40, "%d TLS connections with allocations (%.1f KiB each)" % (count, growth / count))
         for c in many:
             c.close()
-        end = time.monotonic() + 10 * tap.SLOW
+        end = time.monotonic() + 60 * tap.SLOW
         while len(os.listdir("/proc/%d/fd" % d.pid)) > 200:
             tap.check(time.monotonic() < end, "connections are left")
             time.sleep(0.05)

@@ -471,7 +471,7 @@ def test_half_close():
 def test_silence():
     """5.5.2: who says nothing for longer than a request may take is not cut off"""
     with server(request_timeout=1) as d:
-        ws, other = Echo(d), Connection(d.http)
+        ws, other = tap.persist(lambda: Echo(d), OSError, Closed), Connection(d.http)
         tap.check(other.ended(), "one that sends no request is cut off")
         other = Connection(d.http)
         tap.check(other.ended(), "another, later")

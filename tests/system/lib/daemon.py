@@ -186,6 +186,14 @@ def wait_for_udp(process, port):
     tap.until("a socket on port %d" % port, bound)
 
 
+def overflows():
+    """How many UDP datagrams the kernel has dropped at receive buffers that were full."""
+    with open("/proc/net/snmp", encoding="ascii") as f:
+        names, values = [line.split() for line in f if line.startswith("Udp:")]
+    with open("/proc/net/snmp6", encoding="ascii") as f:
+        return int(values[names.index("RcvbufErrors")]) + sum(int(n) for name, n in map(str.split, f) if name == "Udp6RcvbufErrors")
+
+
 def _prepare(inside):
     def run():
         die_with_parent()

@@ -25,8 +25,8 @@ def serve(transport="tcp+tls", listen=None, tls=None, **over):
     authority = Authority()
     stream = {"transport": transport, "port": port, "http": True, **(listen or {})}
     d = Daemon(port=port, listen=[{"transport": "udp", "port": port}, stream], tls={**authority.settings(), **(tls or {})},
-               signal={"address_connections": 1000, "register_timeout": 600, "request_timeout": 600, **over.pop("signal", {})},
-               **over)
+               signal={"address_connections": 1000, "register_timeout": 600, "request_timeout": 600,
+                       "ping_interval": 600, **over.pop("signal", {})}, **over)
     d.authority = authority
     d.browser, d.bare = authority.context(alpn=BROWSER), authority.context()
     return d

@@ -2,6 +2,7 @@
 """A WebSocket client (RFC 6455) and an HTTP client that do just what they are told, mistakes included."""
 
 import base64
+import contextlib
 import hashlib
 import json
 import os
@@ -193,7 +194,8 @@ class WebSocket(Connection):
             opcode, payload, fin = self.recv_frame()
             tap.check(fin, "a server that fragments")
             if opcode == PING:
-                self.send_frame(PONG, payload)
+                with contextlib.suppress(OSError):  # it may have ended since
+                    self.send_frame(PONG, payload)
             elif opcode == CLOSE:
                 code = struct.unpack("!H", payload[:2])[0] if payload else None
                 try:
