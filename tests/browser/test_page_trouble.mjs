@@ -64,6 +64,34 @@ async function keyboard(site) {
   await visitor.close();
 }
 
+// What has the focus goes out of sight, and the next thing has it.
+async function focus(site) {
+  const visitor = await site.visitor();
+  const { page } = visitor;
+  const focused = async (id, when) => {
+    const name = await page.evaluate(() => document.activeElement.id || document.activeElement.tagName);
+    if (name !== id) throw new Error(`${when}, ${name} has the focus`);
+  };
+  const press = async (locator) => {
+    await locator.focus();
+    await page.keyboard.press('Enter');
+  };
+  await visitor.connected();
+  await press(visitor.button('Join the room'));
+  await visitor.notice('No camera or microphone was found.');
+  await focused('join', 'when the room was not joined');
+  await press(visitor.button('Join with nothing'));
+  await visitor.state('joined');
+  await focused('main', 'behind a notice');
+  await press(visitor.button('Leave'));
+  await visitor.state('leaved');
+  await focused('join', 'when the room is left');
+  await page.keyboard.press('Enter');
+  await visitor.state('joined');
+  await focused('room-title', 'in the room');
+  await visitor.close();
+}
+
 async function theme(site) {
   const ground = (visitor) => visitor.page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
   const dark = await site.visitor({ dark: true });
@@ -154,6 +182,7 @@ const tests = [
   ['without the server the page says so, and goes on when it is back', gone],
   ['the network check tells what works (R39-R42)', network],
   ['everything is reached by the keyboard', keyboard],
+  ['the focus goes along into the room and out of it', focus],
   ['the theme is the system’s or the chosen one', theme],
   ['what a hostile member sends changes nothing for the others', hostile],
   ['nothing is wider than a phone', phone],

@@ -2,6 +2,13 @@
 // What must be read: said once, on top, until it is dismissed or no longer so.
 import { $, el } from './dom.js';
 
+// Whose button is pressed takes the focus along.
+function remove(notice) {
+  const focused = notice.contains(document.activeElement);
+  notice.remove();
+  if (focused) $('main').focus({ preventScroll: true });
+}
+
 // key: a later notice of the same key takes its place. actions: [[label, function], …].
 export function notify(key, { kind = 'error', title, text = '', detail = '' }, actions = []) {
   dismiss(key);
@@ -11,7 +18,7 @@ export function notify(key, { kind = 'error', title, text = '', detail = '' }, a
     el('div', {}, el('strong', {}, title), text, detail && el('small', { class: 'hint' }, ` ${detail}`)),
     el(
       'button',
-      { type: 'button', class: 'quiet', onclick: () => notice.remove(), 'aria-label': `Dismiss: ${title}` },
+      { type: 'button', class: 'quiet', onclick: () => remove(notice), 'aria-label': `Dismiss: ${title}` },
       'Dismiss',
     ),
   );
@@ -26,7 +33,7 @@ export function notify(key, { kind = 'error', title, text = '', detail = '' }, a
             {
               type: 'button',
               onclick: () => {
-                notice.remove();
+                remove(notice);
                 run();
               },
             },
@@ -43,6 +50,6 @@ export function notify(key, { kind = 'error', title, text = '', detail = '' }, a
 
 export function dismiss(key) {
   for (const notice of $('notices').children) {
-    if (notice.dataset.key === key) notice.remove();
+    if (notice.dataset.key === key) remove(notice);
   }
 }

@@ -33,14 +33,7 @@ export function showControls({ room, media }) {
     media.screen ? media.unshare() : guarded(() => media.share(surface.value, chooseRegion), true),
   );
   const restart = button('Restart ICE', () => room.restart());
-  const leave = button(
-    'Leave',
-    async () => {
-      await room.leave();
-      $('join').focus();
-    },
-    { class: 'danger' },
-  );
+  const leave = button('Leave', () => room.leave(), { class: 'danger' });
   $('controls').append(microphone, camera, el('span', { class: 'joint' }, surface, share), restart, leave);
 
   const update = () => {

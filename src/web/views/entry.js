@@ -59,7 +59,7 @@ async function join(app) {
   } catch (error) {
     const without = () => {
       $('bring').value = 'none';
-      join(app);
+      $('entry').requestSubmit();
     };
     notify('media', ofEntry(error), isMedia(error) ? [['Join with nothing', without]] : []);
   }
@@ -117,15 +117,18 @@ export function showEntry(app) {
     $('room').focus();
   });
   const label = $('join').textContent;
-  const update = () =>
-    setText($('join'), $('join').disabled && signal.state === 'waiting' ? 'Waiting for the server' : label);
-  const busy = (joining) => {
-    $('join').disabled = joining;
+  let joining = false;
+  const update = () => setText($('join'), joining && signal.state === 'waiting' ? 'Waiting for the server' : label);
+  const busy = (now) => {
+    joining = now;
+    // A button that is disabled loses the focus.
+    $('join').setAttribute('aria-disabled', String(joining));
     update();
   };
   signal.addEventListener('state', update);
   $('entry').addEventListener('submit', async (event) => {
     event.preventDefault();
+    if (joining) return;
     busy(true);
     await join(app);
     busy(false);

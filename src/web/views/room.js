@@ -93,6 +93,13 @@ function showComings({ room }) {
   });
 }
 
+// Last of all: what had the focus is out of sight now, and without a mouse one would begin at the top of the page again.
+function showFocus({ room }) {
+  room.addEventListener('state', () => {
+    if (document.activeElement?.closest('#view-room [hidden]')) $(room.inside ? 'room-title' : 'join').focus();
+  });
+}
+
 export function showRoom(app) {
   for (const show of [
     showStage,
@@ -104,6 +111,7 @@ export function showRoom(app) {
     showLog,
     showChannel,
     showSettings,
+    showFocus,
   ])
     show(app);
 }
