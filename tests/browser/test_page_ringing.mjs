@@ -175,6 +175,25 @@ async function never() {
   await quiet(ada);
 }
 
+// It goes by the name, as the page says: without tokens the server cannot tell who comes back under it.
+async function namesake(site) {
+  await ada.notice('That goes by the name');
+  const dan = await (await Socket.open(site.daemon)).register('Dan');
+  cem.ws.close(1000);
+  while ((await dan.expect('userdel')).name !== 'Cem'); // and the name is free
+  cem = await (await Socket.open(site.daemon)).register('Cem');
+  equal(await answered(ROOM), { type: 'call-refuse', room: ROOM }, 'the answer to a namesake');
+  dan.say({ type: 'message', to: 'Ada', data: { type: 'call', room: ROOM } });
+  await rings(ada, 'Dan');
+  await ada.button('Refuse').click();
+  equal((await dan.expect('message')).data, { type: 'call-refuse', room: ROOM }, 'the answer to another name');
+  dan.ws.close();
+  await ada.button('Let it ring again').click();
+  await calls();
+  await ada.button('Refuse').click();
+  await cem.expect('message');
+}
+
 run(
   [
     ['two are in a call, and somebody else is about', enter],
@@ -186,6 +205,7 @@ run(
     ['leaving the room ends the ringing', left],
     ['a call that is cancelled before the camera is there leads nowhere', early],
     ['a caller is refused for good', never],
+    ['that goes by the name, and can be taken back', namesake],
   ],
   { settings: { 'signal.capacity': 4 } },
 ).catch(bailOut);

@@ -71,11 +71,11 @@ export class Ring extends EventTarget {
     }
   }
 
-  async cancel() {
+  async cancel(problem) {
     const { outgoing } = this;
     if (!outgoing) return;
     this.#tell(outgoing.name, 'call-cancel', outgoing.room);
-    await this.#stop();
+    await this.#stop(problem);
   }
 
   // Resolves when in the room.
@@ -99,12 +99,17 @@ export class Ring extends EventTarget {
     }
   }
 
-  // always: further calls of that name do not ring here, until the page is loaded anew.
+  // always: further calls of that name do not ring here, until allow() or until the page is loaded anew. By name, since whoever
+  // is refused has another id as soon as they load their page again.
   refuse({ always = false } = {}) {
     const { name, room } = this.incoming;
     if (always) this.#blocked.add(name);
     this.#tell(name, 'call-refuse', room);
     this.#endIncoming();
+  }
+
+  allow(name) {
+    this.#blocked.delete(name);
   }
 
   #hear(message) {
@@ -175,16 +180,15 @@ export class Ring extends EventTarget {
       });
   }
 
-  async #giveUp(name) {
-    await this.cancel();
-    this.#problem({ kind: 'warning', title: `${isolate(name)} does not answer.`, text: 'Try again later.' });
+  #giveUp(name) {
+    return this.cancel({ kind: 'warning', title: `${isolate(name)} does not answer.`, text: 'Try again later.' });
   }
 
   async #stop(problem) {
     const { room } = this.outgoing;
     this.#end();
+    if (problem) this.#problem(problem); // not behind the server's answer, when another call may be on
     await this.#leave(room);
-    if (problem) this.#problem(problem);
   }
 
   // Out of the room of a call, and of no other that one has gone to meanwhile.

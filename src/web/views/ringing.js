@@ -15,6 +15,13 @@ function leaving({ peer, inside, name, others }) {
   return inside ? `You leave the room ${isolate(name)} then. ` : '';
 }
 
+// A name that comes with a token is somebody's; any other is that of whoever takes it first.
+const whom = ({ token }) =>
+  token
+    ? 'That lasts until this page is loaded again.'
+    : 'That goes by the name, and lasts until this page is loaded again: whoever has that name is refused, and under another name ' +
+      'they can call.';
+
 export function showRinging(app) {
   const { ring, room } = app;
   const dialog = $('ringing');
@@ -38,11 +45,11 @@ export function showRinging(app) {
   $('ringing-never').addEventListener('click', () => {
     const { name } = ring.incoming;
     ring.refuse({ always: true });
-    notify('never', {
-      kind: 'info',
-      title: `${isolate(name)} does not ring here any more.`,
-      text: 'That lasts until this page is loaded again.',
-    });
+    notify(
+      'never',
+      { kind: 'info', title: `${isolate(name)} does not ring here any more.`, text: whom(app.signal) },
+      [['Let it ring again', () => ring.allow(name)]],
+    );
   });
   // Escape is a refusal too: otherwise the caller would wait. Without a click on the page before, it closes without asking.
   dialog.addEventListener('close', () => !dialog.open && ring.incoming && ring.refuse());
