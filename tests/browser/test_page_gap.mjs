@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What a page has to say while its connection to the server is lost, or dead without a sign of it.
 import { bailOut, run } from './lib/site.mjs';
+import { until } from './lib/until.mjs';
 import { wire } from './lib/wire.mjs';
 
 let ada;
@@ -61,6 +62,87 @@ const unanswered = () => restarted(async (restart) => {
   await ada.said('↑offer', offers + 2);
 });
 
+// Of what went out ('said') or came in ('heard') at somebody's, the descriptions of a type.
+const described = ({ page }, way, type) => page.evaluate(([list, wanted]) =>
+  window.wire[list].filter((message) => message.type === 'message' && message.data?.type === wanted), [way, type]);
+
+const session = ({ data }) => /^o=\S+ (\d+)/m.exec(data.sdp)[1];
+
+async function connectAgain(visitor) {
+  await visitor.settings();
+  await visitor.button('Connect again').click();
+}
+
+const more = (visitor, way, type, before) =>
+  until(`${type} more`, () => described(visitor, way, type), ({ length }) => length > before.length);
+
+// All that Ada has ever offered comes to Bob once more, as it may behind a session that was taken back.
+async function twice() {
+  const first = await described(bob, 'said', 'answer');
+  await connectAgain(ada);
+  await more(bob, 'said', 'answer', first);
+  await ada.frames();
+  const answers = await described(bob, 'said', 'answer');
+  const offers = await described(bob, 'heard', 'offer');
+  await bob.page.evaluate((messages) => messages.forEach((message) => window.wire.hear(message)), offers);
+  const [answer] = (await more(bob, 'said', 'answer', answers)).slice(answers.length);
+  if (session(answer) !== session(answers.at(-1))) throw new Error('an old offer made another connection');
+  if (answer.data.offer !== offers.at(-1).data.offer) throw new Error('it is not the last offer that was answered again');
+  await ada.frames();
+}
+
+// As soon as they have sent the next offer this message comes in; what their connections take from then on is in window.taken.
+const hearBehindOffer = ({ page }, message) => page.evaluate((late) => {
+  const take = RTCPeerConnection.prototype.setRemoteDescription;
+  window.taken = [];
+  RTCPeerConnection.prototype.setRemoteDescription = function setRemoteDescription(description) {
+    window.taken.push(description.sdp);
+    return take.call(this, description);
+  };
+  let once = true;
+  window.wire.deafen((text) => {
+    if (!once || JSON.parse(text).data?.type !== 'offer') return false;
+    once = false;
+    queueMicrotask(() => window.wire.hear(late));
+    return false;
+  });
+}, message);
+
+async function untaken(visitor, { data }) {
+  const answers = await described(visitor, 'heard', 'answer');
+  await connectAgain(visitor);
+  const answer = (await more(visitor, 'heard', 'answer', answers))[answers.length];
+  const taken = await until('the answer is taken', () => visitor.page.evaluate(() => window.taken),
+    (all) => all.includes(answer.data.sdp));
+  if (taken.includes(data.sdp)) throw new Error(`a ${data.type} was taken that came too late`);
+  await ada.frames();
+}
+
+// The answer to an offer before, when another one is out for another connection.
+async function lateAnswer() {
+  const late = (await described(ada, 'heard', 'answer')).at(-1);
+  await hearBehindOffer(ada, late);
+  await untaken(ada, late);
+}
+
+// An ICE restart for a connection that the other end has replaced meanwhile. Only the polite end would give way to it.
+async function lateOffer() {
+  const joined = (visitor) => visitor.page.evaluate(() => window.wire.heard.findLast(({ type }) => type === 'joined'));
+  const ids = [(await joined(ada)).id, (await joined(bob)).id];
+  const [one, polite] = ids[0] < ids[1] ? [ada, bob] : [bob, ada];
+  await one.page.evaluate(() => window.wire.deafen((text) => {
+    const message = JSON.parse(text);
+    if (window.late || message.data?.type !== 'offer') return false;
+    window.late = message;
+    return true;
+  }));
+  await one.button('Restart ICE').click();
+  await one.page.waitForFunction(() => window.late);
+  const late = { ...(await one.page.evaluate(() => window.late)), from: one === ada ? ids[0] : ids[1], name: 'Late' };
+  await hearBehindOffer(polite, late);
+  await untaken(polite, late);
+}
+
 // What else there is to do meanwhile, and that the page is as wide as its window.
 async function meanwhile(site) {
   const cem = await site.visitor({ init: wire, width: 390 });
@@ -116,6 +198,9 @@ run([
   ['what is said while the connection is lost arrives when it is back', lost],
   ['what was said on a connection that was dead is said again', dead],
   ['an offer that nobody answers is repeated', unanswered],
+  ['offers that arrive twice change nothing', twice],
+  ['an answer to another offer is not taken', lateAnswer],
+  ['an offer to a connection that is no more is not taken', lateOffer],
   ['without the server the page says what goes on, and joins when it is back', meanwhile],
   ['what waits is kept in order, and is bounded', bounded],
   ['what could not be delivered is told, and the call comes back', over],

@@ -3,6 +3,11 @@
 // ICE restarts, and a record of all that happened for whoever wants to look inside.
 //
 // Events: `state`, `remote` (a track of the other came or went), `channel`, `candidate`, `step`, `description`, `failed`.
+//
+// A description that goes out has more than type and sdp: `offer`, a name made up for an offer and for the answers to it;
+// `again` in an offer, how often it was sent before; `knows` in an offer, the session of the other's description that its sender
+// has. The other may come without any of them, from another kind of client.
+import { randomWord } from '../lib/format.js';
 import { fragmentsOf, limitBandwidth, sessionOf } from './sdp.js';
 
 const PATIENCE_MS = 6000;
@@ -10,6 +15,8 @@ const RESTARTS = 2;
 const ANSWER_MS = 8000;
 const REPEATS = 3;
 const DESCRIPTIONS = new Set(['offer', 'answer']); // the other has no rollback to make here
+const NAME = 16; // letters that name an offer
+const LONG = 64; // of the other's
 const EARLY = 200; // candidates without a description: the other may send any number
 
 // The ten steps of offer and answer between A, who calls, and B.
@@ -49,6 +56,8 @@ export class Connection extends EventTarget {
   #patience = null;
   #repeats = 0;
   #unanswered = null;
+  #offered = null; // the name of this end's last offer
+  #answered = null; // that of the other's that was taken last
   #stream;
 
   // send(data) carries to the other. options: { iceServers, policy, bundle, voiceActivityDetection, sendLimit, receiveLimit };
@@ -77,6 +86,23 @@ export class Connection extends EventTarget {
     const known = sessionOf(this.pc.remoteDescription?.sdp);
     if (typeof description.sdp !== 'string') return false;
     return description.type === 'offer' && known !== null && known !== sessionOf(description.sdp);
+  }
+
+  // True for an offer that was meant for a connection before this one. Its sender is about to get an offer of this one.
+  isLate({ type, knows }) {
+    if (type !== 'offer' || typeof knows !== 'string') return false;
+    const own = sessionOf(this.pc.localDescription?.sdp);
+    return own === null ? this.#mayOffer : own !== knows;
+  }
+
+  // The other's offer has come once more, since nobody knew whether it had arrived; so it may be with its answer.
+  answerAgain(offer) {
+    const turn = this.#turn.then(() => {
+      const { signalingState, localDescription } = this.pc;
+      if (this.#answered !== offer || signalingState !== 'stable' || localDescription?.type !== 'answer') return;
+      this.#sendDescription();
+    });
+    this.#turn = turn.catch(() => {});
   }
 
   // Whatever the other has sent: an offer, an answer, a candidate, or null behind the last one.
@@ -217,6 +243,7 @@ export class Connection extends EventTarget {
       this.#restarting = false;
       this.#step(2);
       this.#repeats = REPEATS;
+      this.#offered = randomWord(NAME);
       this.#sendDescription();
       this.#step(3);
     } catch (error) {
@@ -228,8 +255,11 @@ export class Connection extends EventTarget {
     }
   }
 
-  async #handleDescription({ type, sdp }) {
+  async #handleDescription({ type, sdp, offer }) {
     const { pc } = this;
+    const named = typeof offer === 'string' ? offer.slice(0, LONG) : undefined;
+    // To an offer before, of which that may be on its way yet; for the one that is out it would be the wrong one.
+    if (type === 'answer' && named !== undefined && named !== this.#offered) return;
     const collision = type === 'offer' && (this.#makingOffer || pc.signalingState !== 'stable');
     this.#ignored = collision && !this.#polite;
     if (this.#ignored || (type === 'answer' && pc.signalingState !== 'have-local-offer')) return;
@@ -251,6 +281,7 @@ export class Connection extends EventTarget {
     const answer = await pc.createAnswer();
     this.#step(5);
     await pc.setLocalDescription(answer);
+    this.#answered = named;
     this.#step(6);
     this.#sendDescription();
     this.#step(7);
@@ -259,7 +290,12 @@ export class Connection extends EventTarget {
 
   #sendDescription() {
     const { type, sdp } = this.pc.localDescription;
-    this.#send({ type, sdp: limitBandwidth(sdp, this.#options.receiveLimit) });
+    const described = { type, sdp: limitBandwidth(sdp, this.#options.receiveLimit) };
+    if (type === 'answer') this.#send({ ...described, offer: this.#answered });
+    else {
+      const knows = sessionOf(this.pc.currentRemoteDescription?.sdp);
+      this.#send({ ...described, offer: this.#offered, again: REPEATS - this.#repeats, knows });
+    }
     this.dispatchEvent(new Event('description'));
     clearTimeout(this.#unanswered);
     if (type === 'offer') this.#unanswered = setTimeout(() => this.#repeat(), ANSWER_MS);

@@ -22,6 +22,9 @@ export const STATES = [
   ['leaved', 'out of the room'],
 ];
 
+const HEARD = 50; // offers of each of the others; far more than can wait in a client
+const LONG = 64; // letters of what names one
+
 export class Room extends EventTarget {
   state = 'init';
   name = null;
@@ -33,7 +36,7 @@ export class Room extends EventTarget {
 
   #signal;
   #media;
-  #others = new Map(); // by id: { id, name, connection }
+  #others = new Map(); // by id: { id, name, connection, heard }
   #front = null;
   #holding = false;
   #rejoining = false;
@@ -173,7 +176,7 @@ export class Room extends EventTarget {
     const talking = resumed && this.state !== 'joined' && this.inside;
     for (const other of this.others) if (!resumed || !here.has(other.id)) this.#drop(other);
     for (const [other, { name }] of here) {
-      if (!this.#others.has(other)) this.#others.set(other, { id: other, name, connection: null });
+      if (!this.#others.has(other)) this.#others.set(other, { id: other, name, connection: null, heard: [] });
       const entry = this.#others.get(other);
       if (!entry.connection && !this.#holding) this.#connect(entry, { offering: resumed });
     }
@@ -184,7 +187,7 @@ export class Room extends EventTarget {
 
   #otherJoined({ id, name }) {
     if (this.#others.has(id)) this.#drop(this.#others.get(id));
-    const other = { id, name, connection: null };
+    const other = { id, name, connection: null, heard: [] };
     this.#others.set(id, other);
     if (!this.#holding) this.#connect(other, { offering: true });
     this.#become('joined_conn');
@@ -208,6 +211,11 @@ export class Room extends EventTarget {
     const other = this.#others.get(from);
     if (!this.inside || !other || this.#holding) return;
     if (data !== null && typeof data !== 'object') return;
+    if (this.#isRepeated(other, data)) {
+      other.connection?.answerAgain(data.offer);
+      return;
+    }
+    if (other.connection?.isLate(data ?? {})) return;
     if (!other.connection || other.connection.isOther(data ?? {})) this.#connect(other, { offering: false });
     if (data?.type === 'offer') this.#become('joined_conn');
     try {
@@ -220,6 +228,18 @@ export class Room extends EventTarget {
         detail: error.message,
       });
     }
+  }
+
+  // Behind a session that was taken back all comes again that was not confirmed. A browser would take the last offer twice, but one
+  // from before leads it back to what is over, and one of a connection that was replaced since to another connection.
+  #isRepeated({ heard }, data) {
+    if (data?.type !== 'offer' || typeof data.offer !== 'string') return false;
+    const again = typeof data.again === 'number' ? data.again : 0; // meant to be sent again, to be taken again
+    const name = `${again} ${data.offer.slice(0, LONG)}`;
+    if (heard.includes(name)) return true;
+    heard.push(name);
+    if (heard.length > HEARD) heard.shift();
+    return false;
   }
 
   #full({ room, capacity }) {

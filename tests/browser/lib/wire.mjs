@@ -3,8 +3,12 @@
 export function wire() {
   const Real = window.WebSocket;
   const sockets = new Set();
+  const [said, heard] = [[], []];
   let down = false;
   window.wire = {
+    // The messages that went out and came in, as objects.
+    said,
+    heard,
     // The connection breaks, and there is none until mend().
     cut() {
       down = true;
@@ -30,6 +34,12 @@ export function wire() {
       super(down ? `${url}-is-away` : url);
       sockets.add(this);
       this.addEventListener('close', () => sockets.delete(this));
+      this.addEventListener('message', ({ data }) => heard.push(JSON.parse(data)));
+    }
+
+    send(text) {
+      said.push(JSON.parse(text));
+      super.send(text);
     }
   };
 }
