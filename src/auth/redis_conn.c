@@ -17,11 +17,11 @@
 #include <event2/util.h>
 
 #include "auth/redis_login.h"
-#include "auth/redis_resolve.h"
 #include "util/addr.h"
 #include "util/codec.h"
 #include "util/log.h"
 #include "util/rand.h"
+#include "util/resolve.h"
 
 #define BACKOFF_MIN_MS 100u
 #define BACKOFF_MAX_MS 5000u
@@ -45,7 +45,9 @@ static void schedule(struct event *ev, unsigned ms)
 void redis_conn_close(struct redis_conn *c)
 {
     c->epoch++;
-    redis_resolve_cancel(c->resolving);
+    if (c->resolving)
+        event_del(&c->resolved);
+    resolve_cancel(c->resolving);
     c->resolving = NULL;
     if (c->bev)
         bufferevent_free(c->bev);
@@ -242,15 +244,21 @@ static void connect_addr(struct redis_conn *c, const struct addr *a)
     connect_sockaddr(c, (struct sockaddr *)&ss, (int)len);
 }
 
-static void on_resolved(const struct addr *list, size_t count, const char *why, void *arg)
+static void on_resolved(evutil_socket_t fd, short what, void *arg)
 {
     struct redis_conn *c = arg;
+    struct addr list[RESOLVE_ADDRESSES_MAX];
+    const char *why;
+    size_t count = resolve_finish(c->resolving, 0, list, &why);
 
     c->resolving = NULL;
-    if (count == 0)
+    if (count == 0) {
         redis_conn_fail(c, "the name cannot be resolved: %s", why);
-    else
-        connect_addr(c, &list[c->round % count]); // one an attempt, each in its turn
+        return;
+    }
+    struct addr *a = &list[c->round % count]; // one an attempt, each in its turn
+    a->port = c->target.port;
+    connect_addr(c, a);
 }
 
 void redis_conn_connect(struct redis_conn *c, const char *host, uint16_t port)
@@ -266,9 +274,11 @@ void redis_conn_connect(struct redis_conn *c, const char *host, uint16_t port)
         return;
     }
     // Anew for every attempt: a name may move.
-    c->resolving = redis_resolve_start(c->cfg.base, host, port, on_resolved, c);
-    if (!c->resolving)
-        redis_conn_fail(c, "the name cannot be resolved: out of memory");
+    c->resolving = resolve_start(host);
+    if (c->resolving)
+        event_assign(&c->resolved, c->cfg.base, resolve_fd(c->resolving), EV_READ, on_resolved, c);
+    if (!c->resolving || event_add(&c->resolved, NULL) < 0)
+        redis_conn_fail(c, "the name cannot be resolved: no memory or no thread for it");
 }
 
 static void start_attempt(struct redis_conn *c)
@@ -303,7 +313,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     int64_t limit = now_ms() - c->cfg.timeout_ms;
 
     if (c->state == REDIS_CONN_TRYING && c->since_ms <= limit) {
-        redis_conn_fail(c, "no answer within %u ms", c->cfg.timeout_ms);
+        redis_conn_fail(c, "%sno answer within %u ms",
+                        c->resolving ? "the name cannot be resolved: " : "", c->cfg.timeout_ms);
     } else if (c->state == REDIS_CONN_UP) {
         if (c->first && c->first->sent_ms <= limit)
             redis_conn_fail(c, "no answer within %u ms", c->cfg.timeout_ms);

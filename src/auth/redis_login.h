@@ -6,10 +6,12 @@
 
 #include <stdint.h>
 
+#include <event2/event_struct.h>
+
 #include "auth/redis_conn.h"
 
 struct bufferevent;
-struct event;
+struct resolve;
 
 // A command whose reply is still to come.
 struct redis_pending {
@@ -38,7 +40,8 @@ struct redis_conn {
     size_t unparsed;
     struct redis_pending *first, **last;
     struct event *retry, *tick;
-    struct redis_resolve *resolving;
+    struct resolve *resolving;
+    struct event resolved;         // pending while resolving is set
     struct stores_endpoint target; // what is being connected to, for messages
 };
 

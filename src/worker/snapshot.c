@@ -9,14 +9,13 @@
 #include <string.h>
 
 #include "net/host.h"
-#include "net/resolve.h"
 #include "util/log.h"
+#include "util/resolve.h"
 #include "worker/internal.h"
 
 #define STORES_MAX 8          // as the schema allows
 #define STORE_ENDPOINTS_MAX 8 // of one store
-#define NAME_ADDRESSES_MAX 16
-#define RESOLVE_MS 3000 // a start or reload waits no longer for names
+#define RESOLVE_MS 3000       // a start or reload waits no longer for names
 
 // A list of addresses that grows while a snapshot is made.
 struct list {
@@ -85,11 +84,11 @@ static void begin_name(struct name *n, struct list *closed)
 
 static void end_name(struct name *n, int64_t until_ms, struct list *closed)
 {
-    struct addr found[NAME_ADDRESSES_MAX];
+    struct addr found[RESOLVE_ADDRESSES_MAX];
     const char *why;
     if (n->numeric)
         return;
-    size_t count = resolve_finish(n->resolve, until_ms, found, NAME_ADDRESSES_MAX, &why);
+    size_t count = resolve_finish(n->resolve, until_ms, found, &why);
     if (!count)
         log_warning(
             "conf",

@@ -363,9 +363,11 @@ def test_silent_name_servers():
             d.wait_log("%s.example.org cannot be resolved" % name)
         with d.client() as c:
             c.allocate()
+            threads = len(os.listdir("/proc/%d/task" % d.pid))
             os.kill(d.pid, signal.SIGHUP)
             d.wait_log("configuration reloaded")
             tap.equal(c.refresh(), 600, "Refresh after the reload")
+            tap.equal(len(os.listdir("/proc/%d/task" % d.pid)), threads, "threads, one of which is for each name")
         os.kill(d.pid, signal.SIGHUP)
 
 

@@ -12,7 +12,9 @@
 #include <unistd.h>
 
 #include <arpa/inet.h>
+#include <netdb.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -27,6 +29,49 @@
 #define MD5 "8493fbc53ba582fb4c044c456bdc40eb"
 
 static const bool never = false;
+
+int __real_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
+                       struct addrinfo **out);
+int __wrap_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
+                       struct addrinfo **out);
+
+// The name redis.test is 127.0.0.1, which the name server tells when it speaks.
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool silent;
+    unsigned asked;
+} names = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+int __wrap_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
+                       struct addrinfo **out)
+{
+    if (strcmp(host, "redis.test") != 0)
+        return __real_getaddrinfo(host, service, hints, out);
+    pthread_mutex_lock(&names.lock);
+    names.asked++;
+    while (names.silent)
+        pthread_cond_wait(&names.changed, &names.lock);
+    pthread_mutex_unlock(&names.lock);
+    return __real_getaddrinfo("127.0.0.1", service, hints, out);
+}
+
+static void names_silent(bool silent)
+{
+    pthread_mutex_lock(&names.lock);
+    names.asked = 0;
+    names.silent = silent;
+    pthread_cond_broadcast(&names.changed);
+    pthread_mutex_unlock(&names.lock);
+}
+
+static unsigned names_asked(void)
+{
+    pthread_mutex_lock(&names.lock);
+    unsigned asked = names.asked;
+    pthread_mutex_unlock(&names.lock);
+    return asked;
+}
 
 static int64_t ms_now(void)
 {
@@ -588,6 +633,50 @@ static void names_and_sockets(void **state)
     unlink(path);
 }
 
+// Two connections try again and again, also after a reload: one look-up is under way, and nothing
+// waits for it.
+static void a_silent_name_server(void **state)
+{
+    struct redis_server server = {0};
+    struct store_client c;
+    struct store_ask a;
+    const char *why;
+    char uri[64];
+
+    redis_server_start(&server, NULL);
+    put_user(&server, "alice", "0");
+    snprintf(uri, sizeof(uri), "redis://redis.test:%u", server.port);
+    names_silent(true);
+    for (int i = 0; i < 3; i++) {
+        open_with(&c, uri, 1000);
+        for (int n = 0; n < 3; n++) {
+            assert_int_equal(store_client_ask(&c, &a, "alice"), STORE_UNAVAILABLE);
+            store_client_run(&c, &never, 100);
+        }
+        if (i < 2)
+            store_client_close(&c);
+    }
+    for (int64_t start = ms_now(); !names_asked() && ms_now() - start < STORE_PATIENCE;)
+        store_client_run(&c, &never, 10);
+    assert_int_equal(names_asked(), 1);
+    names_silent(false);
+    assert_true(store_client_until(&c, "alice", STORE_FOUND, STORE_PATIENCE));
+    store_client_close(&c);
+    // Closed at whatever stage it has come to.
+    for (unsigned ms = 0; ms < 40; ms += 2) {
+        store_client_init(&c, uri);
+        assert_int_equal(store_client_open(&c, &why), 0);
+        store_client_run(&c, &never, ms);
+        store_client_close(&c);
+    }
+    // And while there is no answer: it comes when nobody waits for it any more.
+    names_silent(true);
+    open_with(&c, uri, 1000);
+    store_client_close(&c);
+    names_silent(false);
+    redis_server_remove(&server);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -605,6 +694,7 @@ int main(void)
         cmocka_unit_test(a_sentinel_leads_to_the_master),
         cmocka_unit_test(sentinels_by_name),
         cmocka_unit_test(names_and_sockets),
+        cmocka_unit_test(a_silent_name_server),
     };
 
     if (!redis_server_installed()) {
