@@ -155,6 +155,7 @@ async function phone(site) {
   const visitor = await site.visitor({ width: 390 });
   for (const view of VIEWS) {
     await visitor.go(view);
+    await visitor.page.locator(`#view-${view}`).waitFor();
     const over = await visitor.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     if (over > 0) throw new Error(`${view} is ${over} pixels too wide`);
   }
@@ -167,6 +168,7 @@ async function accessible(site) {
     await visitor.connected();
     for (const view of VIEWS) {
       await visitor.go(view);
+      await visitor.page.locator(`#view-${view}`).waitFor();
       await checkAccess(visitor, `${view}, ${dark ? 'dark' : 'light'}`);
     }
     await visitor.button('Check').click();

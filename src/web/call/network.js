@@ -3,6 +3,7 @@
 
 const GATHER_MS = 8000;
 const RELAY_MS = 12000;
+const PING_MS = 8000;
 const PINGS = 20;
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -71,7 +72,7 @@ export async function tryRelay(server) {
     await connectThrough(a, b, new Promise((resolve) => (channel.onopen = resolve)));
     const times = [];
     while (times.length < PINGS) {
-      const time = await Promise.race([ping(channel), sleep(2000).then(() => NaN)]);
+      const time = await Promise.race([ping(channel), sleep(PING_MS).then(() => NaN)]);
       if (Number.isNaN(time)) throw new Error('no answer by the relay');
       times.push(time);
     }

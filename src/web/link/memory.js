@@ -4,7 +4,7 @@
 
 const TAB = 'turnpike.tab';
 const NAME = 'turnpike.name';
-const LOCK_MS = 1000;
+const LOCK_MS = 5000; // a busy machine takes its time to end the page that was
 
 function read(storage, key) {
   try {
