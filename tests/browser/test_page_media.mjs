@@ -52,6 +52,59 @@ async function none(site) {
   await visitor.close();
 }
 
+const labels = (visitor, device) => visitor.page.locator(`#device-${device} option`).allTextContents();
+
+// What was asked for in a room that one has left since is turned off as it comes.
+async function late(site) {
+  const visitor = await site.visitor({ init: gate });
+  const { page } = visitor;
+  await page.evaluate(() => {
+    window.given = [];
+    for (const name of ['getUserMedia', 'getDisplayMedia']) {
+      const ask = navigator.mediaDevices[name].bind(navigator.mediaDevices);
+      navigator.mediaDevices[name] = async (constraints) => {
+        const stream = await ask(constraints);
+        window.given.push(stream);
+        return stream;
+      };
+    }
+  });
+  const ended = (count) => page.waitForFunction((wanted) => window.given.length === wanted &&
+    window.given.every((stream) => stream.getTracks().every(({ readyState }) => readyState === 'ended')), count);
+  await visitor.join('late', null, 'none');
+  await visitor.button('Add camera').click();
+  await page.waitForFunction(() => window.asked === 1);
+  await visitor.leave();
+  await page.evaluate(() => window.release());
+  await ended(1);
+  await visitor.join('late', null, 'none');
+  await page.getByLabel('What to share').selectOption('region');
+  await visitor.button('Share').click();
+  await visitor.button('Share this part').waitFor();
+  await visitor.leave();
+  await visitor.button('Share this part').waitFor({ state: 'hidden' });
+  await ended(2);
+  await visitor.close();
+}
+
+// Another camera is chosen, and does not start: none is on then, and the page says so.
+async function broken(site) {
+  const visitor = await site.visitor();
+  await visitor.join('broken');
+  await visitor.button('Camera off').waitFor();
+  await visitor.settings();
+  await until('the list of cameras', () => labels(visitor, 'video'), (all) => all.length >= 3);
+  await visitor.page.evaluate(() => {
+    navigator.mediaDevices.getUserMedia = async () => {
+      throw new DOMException('it is made to fail', 'NotReadableError');
+    };
+  });
+  await visitor.page.locator('#device-video').selectOption({ index: 2 });
+  await visitor.notice('Your camera or microphone is in use.');
+  await visitor.button('Add camera').waitFor();
+  await visitor.close();
+}
+
 // Only the microphone at first.
 async function call(site) {
   ada = await site.visitor({ hash: '#room/media' });
@@ -86,8 +139,6 @@ async function pulledOut() {
   await ada.button('Add camera').click();
   await bob.frames();
 }
-
-const labels = (visitor, device) => visitor.page.locator(`#device-${device} option`).allTextContents();
 
 async function choose() {
   for (const kind of ['audio', 'video']) {
@@ -178,6 +229,8 @@ async function screens() {
 run([
   ['devices are asked for on a click, and the room is joined with them (R33, R35)', onClick],
   ['a browser that has no devices says so, with words for each (R35)', none],
+  ['a camera or a screen that comes when one has left is turned off (R33)', late],
+  ['a camera that does not start leaves none that seems to be on', broken],
   ['a call begins with a microphone alone', call],
   ['a camera is added: a new offer, and a track comes (R14, R19, R26)', add],
   ['a camera that is pulled out: its track goes, and another may be added (R14)', pulledOut],

@@ -8,6 +8,8 @@ import { cutRegion } from './region.js';
 
 const KINDS = ['audio', 'video'];
 
+const stop = (stream) => stream.getTracks().forEach((track) => track.stop());
+
 export class Media extends EventTarget {
   stream = new MediaStream();
   devices = [];
@@ -19,6 +21,8 @@ export class Media extends EventTarget {
 
   #camera = null;
   #cut = null;
+  #choosing = null;
+  #closed = 0; // how often: what was asked for before is not wanted any more when it comes
 
   constructor() {
     super();
@@ -36,9 +40,11 @@ export class Media extends EventTarget {
   async open(kinds) {
     const missing = kinds.filter((kind) => !this.track(kind));
     if (!missing.length) return;
+    const closed = this.#closed;
     const stream = await this.#ask(missing);
+    if (closed !== this.#closed) return stop(stream);
     for (const track of stream.getTracks()) this.#use(track);
-    await this.#list();
+    return this.#list();
   }
 
   // Another device, now if its kind is open, else for later.
@@ -47,7 +53,15 @@ export class Media extends EventTarget {
     const current = kind === 'video' && this.screen ? this.#camera : this.track(kind);
     if (!current) return;
     current.stop(); // many cameras and systems open one at a time
-    const stream = await this.#ask([kind]);
+    const closed = this.#closed;
+    const stream = await this.#ask([kind]).catch((error) => {
+      if (this.track(kind) === current) this.#remove(kind); // and nothing is in its place
+      throw error;
+    });
+    if (closed !== this.#closed) {
+      stop(stream);
+      return;
+    }
     const [track] = stream.getTracks();
     if (kind === 'video' && this.screen) this.#camera = track;
     else this.#use(track);
@@ -69,19 +83,28 @@ export class Media extends EventTarget {
   // surface: monitor, window or region. choose: shows the stream and lets a part be chosen, as fractions of it.
   async share(surface, choose) {
     if (!navigator.mediaDevices?.getDisplayMedia) throw failure(isSecureContext ? 'no_screen' : 'insecure');
+    const closed = this.#closed;
     const stream = await navigator.mediaDevices.getDisplayMedia({
       video: surface === 'region' ? true : { displaySurface: surface },
       audio: false,
     });
+    if (closed !== this.#closed) return stop(stream);
     let [track] = stream.getVideoTracks();
     if (surface === 'region') {
-      const part = await choose(stream).catch((error) => {
-        track.stop();
-        throw error;
-      });
-      if (!part) return track.stop();
-      this.#cut = await cutRegion(track, part);
-      track = this.#cut.track;
+      this.#choosing = track;
+      const part = await choose(stream)
+        .catch((error) => {
+          track.stop();
+          throw error;
+        })
+        .finally(() => (this.#choosing = null));
+      const cut = part && closed === this.#closed ? await cutRegion(track, part) : null;
+      if (!cut || closed !== this.#closed) {
+        cut?.stop();
+        return track.stop();
+      }
+      this.#cut = cut;
+      track = cut.track;
     }
     if (!this.screen) this.#camera = this.track('video');
     this.screen?.stop();
@@ -104,6 +127,8 @@ export class Media extends EventTarget {
   }
 
   close() {
+    this.#closed += 1;
+    this.#choosing?.dispatchEvent(new Event('ended')); // of which a part was to be chosen
     this.unshare();
     for (const kind of KINDS) {
       this.track(kind)?.stop();
