@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // A room for more than two: everyone sees everyone, and one of the others is in front.
 import { bailOut, run } from './lib/site.mjs';
+import { until } from './lib/until.mjs';
 
 const NAMES = ['Ada', 'Bob', 'Cem'];
 const here = {};
@@ -58,6 +59,20 @@ async function data() {
   }
 }
 
+// What is read out as it comes is all there is to say of it.
+async function whole() {
+  await here.Bob.page.evaluate(() => {
+    window.came = [];
+    const look = (changes) => changes.forEach(({ addedNodes }) => addedNodes.forEach(({ textContent }) => window.came.push(textContent)));
+    new MutationObserver(look).observe(document.getElementById('chat'), { childList: true });
+  });
+  await here.Ada.page.getByLabel('Text', { exact: true }).fill('in one piece');
+  await here.Ada.page.getByLabel('sent as').selectOption('blob');
+  await here.Ada.page.getByRole('button', { name: 'Send' }).click();
+  const [came] = await until('what came', () => here.Bob.page.evaluate(() => window.came), ({ length }) => length > 0);
+  if (!/Ada.*SHA-256.*in one piece/.test(came)) throw new Error(came);
+}
+
 async function leaves() {
   await here.Bob.page.getByRole('button', { name: 'Leave' }).click();
   await here.Ada.notice('Bob has left.');
@@ -87,6 +102,7 @@ run(
     ['three in a room for four see each other', everyone],
     ['another one is brought to the front, and is whom the inside shows', front],
     ['text goes to everyone', data],
+    ['what comes in is shown when all of it is there', whole],
     ['one leaves, the others go on', leaves],
     ['a reload brings all connections back', reload],
   ],

@@ -60,17 +60,31 @@ function save(payload) {
   setTimeout(() => URL.revokeObjectURL(url), 10000);
 }
 
-// from: who sent it, where that could be several.
-async function add(way, kind, payload, from = '') {
+async function append(way, kind, payload, from) {
   const list = $('chat');
-  const item = el('li', { data: { way, kind } }, from && el('bdi', { class: 'who' }, from), el('span', { class: 'tag' }, kind));
-  list.append(item);
-  if (list.childElementCount > KEEP) list.firstElementChild.remove();
-  item.append(el('div', { dir: 'auto' }, ...(await describe(payload)).flatMap((part) => part || [])));
+  const parts = (await describe(payload)).flatMap((part) => part || []);
+  const item = el(
+    'li',
+    { data: { way, kind } },
+    from && el('bdi', { class: 'who' }, from),
+    el('span', { class: 'tag' }, kind),
+    el('div', { dir: 'auto' }, ...parts),
+  );
   if (way === 'in' && typeof payload !== 'string') {
     item.append(el('button', { type: 'button', class: 'quiet', onclick: () => save(payload) }, 'Save'));
   }
+  list.append(item);
+  if (list.childElementCount > KEEP) list.firstElementChild.remove();
   list.scrollTop = list.scrollHeight;
+}
+
+let last = Promise.resolve();
+
+// from: who sent it, where that could be several. In order, and each when there is all to say of it: it is read out as it comes.
+function add(way, kind, payload, from = '') {
+  const turn = last.then(() => append(way, kind, payload, from));
+  last = turn.catch(() => {});
+  return turn;
 }
 
 const openOf = (room) => room.connections.filter(({ channel }) => channel?.readyState === 'open');
