@@ -19,7 +19,13 @@ async function same(what, got, wanted) {
 }
 
 async function few(site) {
-  ada = await site.visitor({ init: wire, hash: '#people' });
+  // The server's own list must have come: later it would take the place of ours.
+  const listed = [];
+  const prepare = (page) => page.on('websocket', (socket) => socket.on('framereceived', ({ payload }) => {
+    if (JSON.parse(payload).type === 'users') listed.push(payload);
+  }));
+  ada = await site.visitor({ init: wire, hash: '#people', prepare });
+  await until('the list of the server', () => listed.length, Boolean);
   await ada.connected();
   await ada.sees('#people-lead', 'nobody else is connected');
   await hear({ type: 'users', users: ['Zoe', 'Bob'], count: 2 });
