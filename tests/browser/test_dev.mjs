@@ -28,6 +28,7 @@ async function paste(browser, snippet) {
 async function callInTabs(browser, output) {
   const [, url] = /^Open this page .*\n\n {2}(\S+)/m.exec(output);
   const context = await browser.browser.newContext({ permissions: ['camera', 'microphone'] });
+  context.setDefaultTimeout(PATIENCE_MS);
   let hands = 0;
   await context.exposeFunction('hand', () => (hands += 1));
   await context.addInitScript(() => {
@@ -37,7 +38,7 @@ async function callInTabs(browser, output) {
   for (let i = 0; i < 2; i += 1) {
     const tab = await context.newPage();
     await tab.goto(url);
-    await tab.locator('#link', { hasText: /^Connected$/ }).waitFor({ timeout: PATIENCE_MS });
+    await tab.locator('#link', { hasText: /^Connected$/ }).waitFor();
     await tab.getByRole('button', { name: 'Join the room' }).click();
     tabs.push(tab);
   }

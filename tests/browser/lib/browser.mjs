@@ -26,6 +26,7 @@ const FLAGS = [
   '--use-fake-device-for-media-stream=fps=5', // few pictures a second, since they are encoded without hardware
   '--use-fake-ui-for-media-stream',
 ];
+const PATIENCE_MS = 90000;
 // Without it candidates are gathered on interfaces other than loopback only, of which a test machine may have none.
 const LOOPBACK_FLAG = '--allow-loopback-in-peer-connection';
 
@@ -62,6 +63,7 @@ export class Browser {
   async page(onSignal, onProblem) {
     const context = await this.browser.newContext();
     const page = await context.newPage();
+    page.setDefaultTimeout(PATIENCE_MS);
     page.on('pageerror', (error) => onProblem(`page: ${error}`));
     page.on('console', (message) => onProblem(`console: ${message.text()}`));
     await page.exposeFunction('signal', onSignal);

@@ -5,7 +5,7 @@
 
 const PAYLOAD = 1 << 20;
 const CHUNK = 16384;
-const ERROR_WINDOW_MS = 10000;
+const ERROR_WINDOW_MS = 60000;
 
 let pc;
 let channel;

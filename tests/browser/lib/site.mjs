@@ -25,7 +25,7 @@ export const PATIENCE_MS = Number(process.env.TP_PATIENCE_MS ?? 90000);
 class Visitor {
   constructor(page) {
     this.page = page;
-    page.setDefaultTimeout(PATIENCE_MS);
+    page.context().setDefaultTimeout(PATIENCE_MS);
     page.on('pageerror', (error) => tap.comment(`page: ${error.stack || error}`));
     // What the policy of the page forbids, above all.
     this.complaints = [];
@@ -75,7 +75,7 @@ class Visitor {
         return now >= count && (now < from || now >= from + count);
       },
       [before, more],
-      { timeout: PATIENCE_MS },
+      { timeout: PATIENCE_MS, polling: 200 }, // not by the frames of the page, which a busy machine leaves out
     );
     await seen.catch(async (error) => {
       throw new Error(`${error.message}\n${before} frames at first; ${await this.page.evaluate(() => {
