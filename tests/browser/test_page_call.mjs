@@ -142,15 +142,44 @@ async function bye(site) {
   await bob.frames();
 }
 
+const kept = (page) => page.evaluate(() => sessionStorage.getItem('turnpike.tab'));
+
+// Somebody else of this browser has what a page lets go of, for so long.
+async function delay(site, visitor, milliseconds) {
+  const { owner } = JSON.parse(await kept(visitor.page));
+  const page = await visitor.page.context().newPage();
+  await page.goto(`${site.url}style/base.css`);
+  await page.evaluate(([name, hold]) => {
+    navigator.locks.request(name, () => new Promise((resolve) => setTimeout(resolve, hold)));
+  }, [`turnpike ${owner}`, milliseconds]);
+  return page;
+}
+
 // Back before the grace time is over: the room never heard that anybody was away.
-async function reload() {
+async function reload(site) {
   await ada.state('joined_conn');
   const before = await ada.page.locator('#log li', { hasText: /bye|otherjoin/ }).count();
+  const other = await delay(site, bob, 2000);
   await bob.page.reload();
   await bob.state('joined_conn');
   await bob.frames();
   await ada.frames();
+  await other.close();
   return before === (await ada.page.locator('#log li', { hasText: /bye|otherjoin/ }).count());
+}
+
+// It has a copy of what a reload needs.
+async function duplicate(site) {
+  const copy = await kept(bob.page);
+  const page = await bob.page.context().newPage();
+  await page.addInitScript((text) => sessionStorage.setItem('turnpike.tab', text), copy);
+  await page.goto(site.url);
+  await page.locator('#link', { hasText: /^Connected$/ }).waitFor();
+  const [own, its] = [JSON.parse(copy), JSON.parse(await kept(page))];
+  if (its.owner === own.owner || its.name === own.name || its.room) throw new Error(`${JSON.stringify(its)} of ${copy}`);
+  await page.close();
+  await bob.connected();
+  await bob.frames();
 }
 
 async function restart(site) {
@@ -177,7 +206,8 @@ const tests = [
   ['a string, a Blob, an ArrayBuffer and a view go over the data channel (R14)', payloads],
   ['microphone and camera can be turned off and on', mute],
   ['one leaves, and the other is ready for the next (R32, R33)', bye],
-  ['a reload within the grace time is not noticed in the room', reload],
+  ['a reload within the grace time is not noticed in the room, even where the page before is slow to go', reload],
+  ['a duplicated tab is somebody else', duplicate],
   ['the server is restarted and both pages recover by themselves', restart],
   ['nothing that the page did was against its own policy', allowed],
 ];

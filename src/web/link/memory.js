@@ -4,7 +4,8 @@
 
 const TAB = 'turnpike.tab';
 const NAME = 'turnpike.name';
-const LOCK_MS = 5000; // a busy machine takes its time to end the page that was
+const LOCK_MS = 1000;
+const LEAVING_MS = 10000;
 
 function read(storage, key) {
   try {
@@ -26,7 +27,7 @@ function write(storage, key, value) {
 const tab = () => sessionStorage;
 const browser = () => localStorage;
 
-// { name, token, room, resume, id, owner }
+// { name, token, room, resume, id, owner, left }
 export const recallTab = () => {
   const kept = read(tab, TAB);
   return kept && typeof kept === 'object' ? kept : {};
@@ -41,12 +42,19 @@ export const keepName = (name) => write(browser, NAME, name);
 
 // A duplicated tab has a copy of all that. Only one page at a time is the owner; the other begins anew.
 export async function claimTab() {
-  const { owner = crypto.getRandomValues(new Uint32Array(2)).join('-') } = recallTab();
-  keepTab({ owner });
+  addEventListener('pagehide', () => keepTab({ left: true }));
+  addEventListener('pageshow', ({ persisted }) => persisted && keepTab({ left: false }));
+  await claim();
+}
+
+async function claim() {
+  const { owner = crypto.getRandomValues(new Uint32Array(2)).join('-'), left = false } = recallTab();
+  keepTab({ owner, left: false });
   if (!navigator.locks) return;
   const alone = await new Promise((resolve) => {
-    const late = AbortSignal.timeout(LOCK_MS);
-    // Held as long as this page lives: a promise that never settles. A page that is being reloaded lets go in a moment.
+    // A page that was here before and said that it goes lets go soon, but a busy browser may take its time over that.
+    const late = AbortSignal.timeout(left ? LEAVING_MS : LOCK_MS);
+    // Held as long as this page lives: a promise that never settles.
     navigator.locks
       .request(`turnpike ${owner}`, { signal: late }, () => {
         resolve(true);
@@ -56,5 +64,5 @@ export async function claimTab() {
   });
   if (alone) return;
   write(tab, TAB, null);
-  await claimTab();
+  await claim();
 }
