@@ -71,6 +71,7 @@ async function accessible() {
 async function still() {
   for (const view of VIEWS) {
     await ada.go(view);
+    await ada.page.locator(`#view-${view}`).waitFor();
     const moving = await ada.page.evaluate(() => document.getAnimations().length);
     if (moving) throw new Error(`${view}: ${moving} animations`);
   }
@@ -81,7 +82,10 @@ async function focus() {
   const { page } = ada;
   for (const [width, height] of SIZES.slice(0, 2)) {
     await page.setViewportSize({ width, height });
+    await ada.go('people');
+    await page.locator('#view-people').waitFor();
     await ada.go('room');
+    await page.locator('#view-room').waitFor();
     await page.waitForFunction(() => document.activeElement.id === 'main'); // where a change of views puts it
     const stops = new Set();
     for (let i = 0; i < 60; i += 1) {

@@ -28,7 +28,7 @@ struct store_ask {
     unsigned calls;
 };
 
-// Realm "example.org", TTL 60 s, timeout 500 ms; change cfg between init and open.
+// Realm "example.org", TTL 60 s, timeout 10 s; change cfg between init and open.
 void store_client_init(struct store_client *c, const char *uri);
 int store_client_open(struct store_client *c, const char **why);
 void store_client_close(struct store_client *c);
