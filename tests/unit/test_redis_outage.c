@@ -648,7 +648,7 @@ static void a_silent_name_server(void **state)
     snprintf(uri, sizeof(uri), "redis://redis.test:%u", server.port);
     names_silent(true);
     for (int i = 0; i < 3; i++) {
-        open_with(&c, uri, 1000);
+        open_for(&c, uri, 1000, 300);
         for (int n = 0; n < 3; n++) {
             assert_int_equal(store_client_ask(&c, &a, "alice"), STORE_UNAVAILABLE);
             store_client_run(&c, &never, 100);
