@@ -79,7 +79,7 @@ def persist(fn, *errors, seconds=60):
                 raise
 
 
-FIRST_TOUCH = 1024  # KiB: receive slots of the workers that are used for the first time, a page or more each
+FIRST_TOUCH = 2304  # KiB: receive slots that are used for the first time: 512 of a worker that lags behind, a page each, and some of another
 
 
 def bounded(kib, limit, what):
